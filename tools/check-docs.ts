@@ -1,0 +1,20 @@
+// Compares the documentation with the code and with itself: npm run docs.
+import { brokenLinks } from './checks/links.ts';
+import { changedMigrations } from './checks/migration-checksums.ts';
+import { outdatedPages } from './checks/outdated-pages.ts';
+import { report } from './checks/problem.ts';
+import { projectRoot, readProjectFiles } from './checks/project-files.ts';
+import { differentCommands } from './checks/translation.ts';
+import { generatedPages } from './pages/generated-pages.ts';
+
+const files = readProjectFiles(projectRoot);
+const textOf = (path: string): string => files.find((file) => file.path === path)?.text ?? '';
+report(
+  [
+    ...outdatedPages(files, generatedPages(files)),
+    ...brokenLinks(files),
+    ...differentCommands(textOf('README.md'), textOf('README.ja.md'), 'README.ja.md'),
+    ...changedMigrations(files),
+  ],
+  'documentation',
+);

@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+const project = (name: string, include: string[]) => ({ extends: true as const, test: { name, include } });
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', ['src/**/*.test.ts', 'tools/**/*.test.ts']),
+      project('integration', ['test/**/*.test.ts']),
+    ],
+    reporters: ['default', './test/reporter/tally.ts'],
+    // Databases, crash points and slow machines: a limit is there to end what hangs, not to measure.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 30_000,
+    // Processes, because tests change umask, signal handlers and working directory.
+    pool: 'forks',
+    maxWorkers: 2,
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['src/**/*.test.ts'] },
+  },
+});
