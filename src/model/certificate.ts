@@ -1,0 +1,3 @@
+export const certificateStatuses = ['issued', 'pending', 'revoked'] as const;
+
+export type CertificateStatus = (typeof certificateStatuses)[number];

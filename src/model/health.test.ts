@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { type HealthFacts, judgeHealth } from './health.ts';
+
+const due = (overdue: boolean) => ({
+  at: new Date('2026-11-23T00:00:00Z'),
+  attemptAt: new Date('2026-11-23T00:00:00Z'),
+  overdue,
+});
+
+const well: HealthFacts = {
+  repository: 'reachable',
+  newestBackup: { id: '20261122T000000Z-k3f9q2', authentic: true, verified: true, openers: 2 },
+  lastDrill: { at: '2026-11-22T03:00:00.000Z', passed: true },
+  backupDue: due(false),
+  drillDue: due(false),
+  verifyDue: due(false),
+  failedRuns: [],
+  onOneDisk: [],
+  softwareSealing: false,
+};
+
+const codesOf = (facts: Partial<HealthFacts>) => {
+  const { healthy, findings } = judgeHealth({ ...well, ...facts });
+  return { healthy, codes: findings.map((finding) => finding.code) };
+};
+
+describe('judgeHealth', () => {
+  it('finds nothing where all is well', () => {
+    expect(judgeHealth(well)).toEqual({ healthy: true, findings: [] });
+  });
+
+  it('is unhealthy without a repository, and says nothing further about backups', () => {
+    expect(
+      codesOf({ repository: 'none', newestBackup: undefined, lastDrill: undefined, backupDue: undefined }),
+    ).toEqual({
+      healthy: false,
+      codes: ['no-repository'],
+    });
+  });
+
+  it('is unhealthy when the newest backup was never read back', () => {
+    const newestBackup = { ...well.newestBackup!, verified: false };
+    expect(codesOf({ newestBackup })).toEqual({ healthy: false, codes: ['backup-not-verified'] });
+  });
+
+  it('is unhealthy when somebody else wrote the newest backup', () => {
+    const newestBackup = { ...well.newestBackup!, authentic: false };
+    expect(codesOf({ newestBackup }).codes).toContain('backup-not-authentic');
+  });
+
+  it('is unhealthy when a backup is overdue, a drill failed or a run failed', () => {
+    const facts = {
+      backupDue: due(true),
+      lastDrill: { at: '2026-11-22T03:00:00.000Z', passed: false },
+      failedRuns: [{ kind: 'backup', at: '2026-11-23T00:00:01.000Z', message: 'no space is left in /backups' }],
+    };
+    expect(codesOf(facts)).toEqual({ healthy: false, codes: ['drill-failed', 'backup-overdue', 'run-failed'] });
+  });
+
+  it('stays healthy on one disk with a key file and one host, and warns of all three', () => {
+    const facts = {
+      onOneDisk: ['database', 'backups', 'key'],
+      softwareSealing: true,
+      newestBackup: { ...well.newestBackup!, openers: 1 },
+    };
+    expect(codesOf(facts)).toEqual({ healthy: true, codes: ['one-opener', 'one-disk', 'software-sealing'] });
+  });
+
+  it('names what lies on one disk', () => {
+    const [finding] = judgeHealth({ ...well, onOneDisk: ['database', 'backups', 'key'] }).findings;
+    expect(finding?.message).toBe('database, backups and key lie on one disk; lose it and all is lost');
+  });
+});

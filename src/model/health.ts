@@ -1,0 +1,184 @@
+import type { Due } from './schedule.ts';
+
+/** What `status` and the start screen judge. All of it is read elsewhere; here are only the rules. */
+export interface HealthFacts {
+  /** `none`: switched off; `unreachable`: it did not answer, or holds another cluster. */
+  readonly repository: 'none' | 'reachable' | 'unreachable';
+  readonly newestBackup: NewestBackup | undefined;
+  readonly lastDrill: { readonly at: string; readonly passed: boolean } | undefined;
+  readonly backupDue: Due | undefined;
+  readonly drillDue: Due | undefined;
+  readonly verifyDue: Due | undefined;
+  /** Runs that failed since the last success of their kind. */
+  readonly failedRuns: readonly { readonly kind: string; readonly at: string; readonly message: string }[];
+  /** Database, repository and key that lie on one disk; fewer than two names: none do. */
+  readonly onOneDisk: readonly string[];
+  readonly softwareSealing: boolean;
+}
+
+export interface NewestBackup {
+  readonly id: string;
+  readonly authentic: boolean | 'unknown';
+  readonly verified: boolean;
+  /** How many enrolled hosts can open it. */
+  readonly openers: number;
+}
+
+/** `problem` makes the manager unhealthy; `warning` is what somebody should know and may accept. */
+export interface Finding {
+  readonly severity: 'problem' | 'warning';
+  readonly code: FindingCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export const findingCodes = [
+  'no-repository',
+  'repository-unreachable',
+  'no-backup',
+  'backup-overdue',
+  'backup-not-verified',
+  'backup-not-authentic',
+  'nobody-can-open',
+  'one-opener',
+  'no-drill',
+  'drill-failed',
+  'drill-overdue',
+  'reading-overdue',
+  'run-failed',
+  'no-backup-schedule',
+  'one-disk',
+  'software-sealing',
+] as const;
+
+export type FindingCode = (typeof findingCodes)[number];
+
+export interface Health {
+  readonly healthy: boolean;
+  /** Problems first. */
+  readonly findings: readonly Finding[];
+}
+
+export function judgeHealth(facts: HealthFacts): Health {
+  const findings = [
+    ...repositoryFindings(facts),
+    ...drillFindings(facts),
+    ...scheduleFindings(facts),
+    ...placeFindings(facts),
+  ];
+  const problems = findings.filter((finding) => finding.severity === 'problem');
+  const warnings = findings.filter((finding) => finding.severity === 'warning');
+  return { healthy: problems.length === 0, findings: [...problems, ...warnings] };
+}
+
+function repositoryFindings(facts: HealthFacts): Finding[] {
+  if (facts.repository === 'none') {
+    return [
+      problem('no-repository', 'no backups are taken', 'Set ENCLAVE_MANAGER_REPOSITORY to where they should go.'),
+    ];
+  }
+  if (facts.repository === 'unreachable') {
+    return [problem('repository-unreachable', 'the repository did not answer', 'Check ENCLAVE_MANAGER_REPOSITORY.')];
+  }
+  const newest = facts.newestBackup;
+  if (newest === undefined) return [problem('no-backup', 'there is no backup yet', 'Take one: backup create.')];
+  return [...readabilityFindings(newest), ...openerFindings(newest)];
+}
+
+function readabilityFindings(newest: NewestBackup): Finding[] {
+  if (newest.authentic === false) {
+    const message = `backup ${newest.id} was not signed by this cluster`;
+    return [
+      problem(
+        'backup-not-authentic',
+        message,
+        'Keep it as evidence, find out who writes to the repository, and take a new one: backup create.',
+      ),
+    ];
+  }
+  if (newest.verified) return [];
+  const message = `backup ${newest.id} was not read back`;
+  return [problem('backup-not-verified', message, `Read it back: backup verify ${newest.id}.`)];
+}
+
+function openerFindings(newest: NewestBackup): Finding[] {
+  if (newest.openers === 0 && newest.authentic !== 'unknown') {
+    const message = `no enrolled host can open backup ${newest.id}`;
+    return [problem('nobody-can-open', message, 'Take a new backup at once: backup create.')];
+  }
+  if (newest.openers !== 1) return [];
+  const hint = 'Enrol a second one, better at another site: node invite.';
+  return [warning('one-opener', 'only one host can open the backups; lose it and they are lost', hint)];
+}
+
+function drillFindings(facts: HealthFacts): Finding[] {
+  if (facts.newestBackup === undefined || facts.repository !== 'reachable') return [];
+  if (facts.lastDrill === undefined) {
+    return [
+      warning('no-drill', 'no restore was ever tried', 'Try one, without touching anything: backup drill latest.'),
+    ];
+  }
+  if (facts.lastDrill.passed) return [];
+  const message = `the last drill, at ${facts.lastDrill.at}, failed`;
+  return [problem('drill-failed', message, 'See why: backup drill latest. Older backups may be good: backup list.')];
+}
+
+function scheduleFindings(facts: HealthFacts): Finding[] {
+  const findings: Finding[] = [];
+  if (facts.backupDue?.overdue === true)
+    findings.push(overdue('backup-overdue', 'a backup', facts.backupDue, 'backup create'));
+  if (facts.drillDue?.overdue === true)
+    findings.push(overdue('drill-overdue', 'a drill', facts.drillDue, 'backup drill latest'));
+  if (facts.verifyDue?.overdue === true) {
+    findings.push(overdue('reading-overdue', 'reading the chunks back', facts.verifyDue, 'backup verify latest'));
+  }
+  if (facts.backupDue === undefined && facts.repository !== 'none') {
+    const hint =
+      'Set ENCLAVE_MANAGER_BACKUP_SCHEDULE, such as 0 0 * * *, or make sure somebody else runs backup create.';
+    findings.push(warning('no-backup-schedule', 'no backups are scheduled', hint));
+  }
+  for (const run of facts.failedRuns) {
+    findings.push(
+      problem(
+        'run-failed',
+        `the last ${run.kind}, at ${run.at}, failed: ${run.message}`,
+        'It is tried again; serve says when.',
+      ),
+    );
+  }
+  return findings;
+}
+
+function overdue(code: FindingCode, what: string, due: Due, command: string): Finding {
+  const message = `${what} has been due since ${due.at.toISOString()}`;
+  return problem(code, message, `Keep serve running, or run it now: ${command}.`);
+}
+
+function placeFindings(facts: HealthFacts): Finding[] {
+  const findings: Finding[] = [];
+  if (facts.onOneDisk.length >= 2) {
+    const message = `${listOf(facts.onOneDisk)} lie on one disk; lose it and all is lost`;
+    findings.push(warning('one-disk', message, 'Set ENCLAVE_MANAGER_REPOSITORY to another disk or machine.'));
+  }
+  if (facts.softwareSealing) {
+    const message = 'the key of this host is a file; whoever copies it opens the backups';
+    findings.push(warning('software-sealing', message, 'Software sealing is for development.'));
+  }
+  return findings;
+}
+
+const listOf = (names: readonly string[]): string =>
+  names.length === 2 ? names.join(' and ') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+
+const problem = (code: FindingCode, message: string, hint: string): Finding => ({
+  severity: 'problem',
+  code,
+  message,
+  hint,
+});
+const warning = (code: FindingCode, message: string, hint: string): Finding => ({
+  severity: 'warning',
+  code,
+  message,
+  hint,
+});

@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { foldVerifications, type VerificationFacts } from './verified.ts';
+
+const at = (day: number): string => new Date(Date.UTC(2026, 10, day)).toISOString();
+const backup = (id: string, ...objects: string[]) => ({ summary: { id }, objects: objects.map((name) => ({ name })) });
+
+function verification(day: number, parts: Partial<VerificationFacts>): VerificationFacts {
+  return {
+    backups: ['A'],
+    level: 'all-chunks',
+    at: at(day),
+    passed: true,
+    objects: null,
+    bad: [],
+    drill: null,
+    ...parts,
+  };
+}
+
+const [a, b] = [backup('A', 'x', 'y'), backup('B', 'y', 'z')];
+
+describe('what verifications say of a backup', () => {
+  it('is nothing where there is none', () => {
+    const folded = foldVerifications([a], []);
+    expect(folded.of('A')).toEqual({ verified: null, lastDrill: null });
+    expect(folded.badObjects.size + folded.readAt.size).toBe(0);
+  });
+
+  it('is the newest level, and the age of the chunk that was read longest ago', () => {
+    const folded = foldVerifications(
+      [a, b],
+      [
+        verification(1, { backups: ['A'], level: 'new-chunks', objects: ['x', 'y'] }),
+        verification(3, { backups: ['B'], level: 'new-chunks', objects: ['z'] }),
+      ],
+    );
+    expect(folded.of('A').verified).toEqual({ at: at(1), level: 'new-chunks', oldestReadAt: at(1) });
+    expect(folded.of('B').verified).toEqual({ at: at(3), level: 'new-chunks', oldestReadAt: at(1) });
+  });
+
+  it('is nothing as long as one of its objects was never read', () => {
+    const folded = foldVerifications([b], [verification(1, { backups: ['B'], level: 'new-chunks', objects: ['z'] })]);
+    expect(folded.of('B').verified).toBeNull();
+  });
+
+  it('is nothing after one that failed, until another passes', () => {
+    const failed = verification(2, { passed: false, bad: ['x'] });
+    const before = foldVerifications([a], [verification(1, {}), failed]);
+    expect(before.of('A').verified).toBeNull();
+    expect(before.badObjects).toEqual(new Set(['x']));
+    // The failed one proves nothing of what it read.
+    expect(before.readAt.get('y')).toBe(Date.parse(at(1)));
+
+    const after = foldVerifications([a], [verification(3, {}), verification(1, {}), failed]);
+    expect(after.of('A').verified).toEqual({ at: at(3), level: 'all-chunks', oldestReadAt: at(3) });
+    expect(after.badObjects).toEqual(new Set(['x']));
+  });
+
+  it('remembers a bad object also of one that passed because another object served', () => {
+    const folded = foldVerifications([a], [verification(1, { bad: ['y'] })]);
+    expect(folded.of('A').verified).toMatchObject({ level: 'all-chunks' });
+    expect(folded.badObjects).toEqual(new Set(['y']));
+  });
+
+  it('names the newest drill, also a failed one, whatever was verified since', () => {
+    const folded = foldVerifications(
+      [a],
+      [
+        verification(1, { level: 'restored', drill: { durationMs: 5 } }),
+        verification(2, { level: 'restored', passed: false, drill: { durationMs: 7 } }),
+        verification(3, {}),
+      ],
+    );
+    expect(folded.of('A').lastDrill).toEqual({ at: at(2), passed: false, durationMs: 7 });
+    expect(folded.of('A').verified).toMatchObject({ level: 'all-chunks', at: at(3) });
+  });
+
+  it('does not depend on the order in which verifications are read', () => {
+    const facts = fc.record({
+      day: fc.integer({ min: 1, max: 28 }),
+      backups: fc.subarray(['A', 'B'], { minLength: 1 }),
+      passed: fc.boolean(),
+      objects: fc.option(fc.subarray(['x', 'y', 'z']), { nil: null }),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(facts, { selector: ({ day }) => day }), fc.array(fc.nat()), (list, order) => {
+        const all = list.map(({ day, ...parts }) => verification(day, parts));
+        const shuffled = all.map((each, index) => ({ each, at: order[index] ?? 0 })).toSorted((l, r) => l.at - r.at);
+        const [first, second] = [all, shuffled.map(({ each }) => each)].map((each) => foldVerifications([a, b], each));
+        expect([first!.of('A'), first!.of('B')]).toEqual([second!.of('A'), second!.of('B')]);
+        expect(Object.fromEntries(first!.readAt)).toEqual(Object.fromEntries(second!.readAt));
+      }),
+    );
+  });
+});

@@ -1,0 +1,38 @@
+/**
+ * A flat store of immutable objects: a bucket with a prefix, or a directory.
+ *
+ * - Keys are relative, `/`-separated segments of `[A-Za-z0-9._-]` that begin with a letter or digit; an adapter refuses
+ *   others (`object-key.ts`). No key is also the directory part of another.
+ * - An object is whole or absent: no reader ever sees part of one.
+ * - When `put` resolves with `created`, the object is durable: it survives a power failure.
+ * - Nothing is ever overwritten.
+ * - Adapters retry what is safe to retry; what they throw is final for the caller:
+ *   `repository-unreachable`, `no-space`, `configuration`.
+ */
+export interface ObjectStore {
+  /** What a person calls it, without secrets: `file:///…`, `s3://bucket/prefix`. */
+  readonly location: string;
+  /** JSON that lets a worker thread open the same store (see `worker.ts`). */
+  readonly connection: ObjectStoreConnection;
+
+  /** Creates the object, or says that the key is taken and leaves what is there. */
+  put(key: string, body: Uint8Array): Promise<'created' | 'exists'>;
+  /** The whole object; `undefined` where there is none. More than `maxBytes` → `damaged`, as is anything that cannot be an object. */
+  get(key: string, limit: { readonly maxBytes: number }): Promise<Buffer | undefined>;
+  /** `undefined` where there is none. */
+  head(key: string): Promise<StoredObject | undefined>;
+  /** Every object whose key begins with `prefix`, in key order, read in bounded pages. */
+  list(prefix: string): AsyncIterable<StoredObject>;
+  /** Deletes; a key that is not there counts as deleted. */
+  delete(key: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StoredObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** By the store's clock. */
+  readonly modifiedAt: Date;
+}
+
+export type ObjectStoreConnection = { readonly kind: 'directory'; readonly path: string };

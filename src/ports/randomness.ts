@@ -1,0 +1,4 @@
+/** Cryptographically strong random bytes. */
+export interface Randomness {
+  bytes(length: number): Buffer;
+}

@@ -1,0 +1,23 @@
+/**
+ * A secret that never leaves this host's hardware, and what it can seal: the node credential and nothing else.
+ *
+ * - `unseal(seal(x))` is x on the same hardware, in every later process.
+ * - On any other hardware `unseal` answers `undefined`; so it does for damaged and foreign bytes.
+ * - A device that does not answer throws `sealing-unavailable`, never `undefined`.
+ * - A missing key is an error, never a reason to make a new one: only `provision` makes one.
+ */
+export interface Sealing {
+  readonly provider: SealingProvider;
+  /** Makes the host's key where the provider needs one made. Called by cluster creation and enrolment only; keeps a key that is there. */
+  provision(): Promise<void>;
+  /** Stable for this hardware, different for all others; shown to people, bound into slots. */
+  hardwareIdentity(): Promise<string>;
+  /** At most `maxSecretBytes`. */
+  seal(secret: Uint8Array): Promise<Buffer>;
+  unseal(sealed: Uint8Array): Promise<Buffer | undefined>;
+}
+
+export type SealingProvider = 'software' | 'tpm2' | 'sgx';
+
+/** A TPM 2.0 sealed object holds no more. */
+export const maxSecretBytes = 128;
