@@ -1,0 +1,85 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { NodeId } from '#model/identifiers.ts';
+import { type JoinRequest, readJoinRequest } from './join-request.ts';
+import { type KeyringDocument, sha256Hex } from './keyring-entry.ts';
+import { keyringPath } from './keyring-paths.ts';
+import { type KeyPorts, memberOf } from './new-cluster.ts';
+import type { OpenedKeyring } from './opened-keyring.ts';
+import { type CredentialPayload, maxNodes, type MembersPayload } from './payloads.ts';
+
+/**
+ * Admits the host that a join request describes: its signed credential, slots of every epoch, and the next membership, in
+ * the order in which they must be stored, so that a node is a member only once it can open everything.
+ *
+ * Throws `not-permitted` for a wrong MAC, for another cluster or key, for hardware or ids that are known already, and on a host
+ * that is not a member itself; `no-key` when this host cannot open every epoch; `damaged` for an unusable request.
+ */
+export async function admitNode(
+  keyring: OpenedKeyring,
+  received: { readonly request: Uint8Array; readonly mac: Uint8Array; readonly macKey: Uint8Array },
+  { clock }: Pick<KeyPorts, 'clock'>,
+): Promise<{ documents: KeyringDocument[]; nodeId: NodeId }> {
+  const request = readJoinRequest(received.request, received.mac, received.macKey);
+  checkCluster(keyring, request);
+  checkIsNew(keyring, request.node);
+  const { nodeId, credentialId } = request.node;
+  const credential = {
+    path: keyringPath({ type: 'credential', nodeId, credentialId }),
+    bytes: keyring.sign('credential', request.node),
+  };
+  const slots = await keyring.wrapRootKeys(request.node);
+  const members = nextMembership(keyring, request.node, clock.now());
+  return { documents: [credential, ...slots, members], nodeId };
+}
+
+function nextMembership(keyring: OpenedKeyring, credential: CredentialPayload, now: Date): KeyringDocument {
+  const { number, nodes, currentEpoch } = keyring.membership;
+  const currentPath = keyringPath({ type: 'members', number });
+  const current = keyring.documents.find(({ path }) => path === currentPath);
+  if (current === undefined) throw new Error(`the keyring does not hold its own ${currentPath}`);
+  const payload: MembersPayload = {
+    number: number + 1,
+    previous: sha256Hex(current.bytes),
+    currentEpoch,
+    keyGeneration: keyring.keyGeneration,
+    nodes: [...nodes, memberOf(credential)],
+    createdAt: now.toISOString(),
+  };
+  return { path: keyringPath({ type: 'members', number: number + 1 }), bytes: keyring.sign('members', payload) };
+}
+
+function checkCluster(keyring: OpenedKeyring, request: JoinRequest): void {
+  const sameKey = keyring.verifyKey.toString('base64') === request.verifyKey;
+  if (request.clusterId === keyring.clusterId && request.keyGeneration === keyring.keyGeneration && sameKey) return;
+  throw refused(
+    `The join request is for key generation ${request.keyGeneration} of cluster ${request.clusterId}, ` +
+      `not for generation ${keyring.keyGeneration} (${keyring.fingerprint}) of ${keyring.clusterId}.`,
+    'The cluster key changed since the token was issued, or the host asked another cluster: begin again with node invite.',
+  );
+}
+
+/** An id is used once, also by nodes that were evicted since: a replayed request brings nobody back. */
+function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload): void {
+  const { nodes } = keyring.membership;
+  const known = nodes.find((member) => member.hardwareIdentity === node.hardwareIdentity);
+  if (known !== undefined) {
+    throw refused(
+      `The hardware ${node.hardwareIdentity} is enrolled already, as node ${known.name} (${known.nodeId}).`,
+      'Nothing is left to do if that is this host; otherwise two hosts share one key: give each its own.',
+    );
+  }
+  const used = keyring.documents.some(({ path }) => path.includes(node.nodeId) || path.includes(node.credentialId));
+  if (used) {
+    throw refused(
+      `The node id ${node.nodeId} or the credential id ${node.credentialId} was used before.`,
+      'A join request counts once: begin again with node invite.',
+    );
+  }
+  if (nodes.length >= maxNodes) {
+    throw refused(`The cluster has ${nodes.length} nodes, the most it can have.`, 'Evict nodes that are gone first.');
+  }
+}
+
+function refused(message: string, hint: string): EnclaveManagerError {
+  return new EnclaveManagerError('not-permitted', message, { hint });
+}

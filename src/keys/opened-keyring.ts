@@ -1,0 +1,148 @@
+import type { KeyObject } from 'node:crypto';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { ClusterId, CredentialId, NodeId } from '#model/identifiers.ts';
+import { authenticate } from './authenticity.ts';
+import { deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
+import type { KeyHistory } from './generations.ts';
+import type { KeyringDocument, RejectedDocument } from './keyring-entry.ts';
+import { type Membership, memberWith } from './membership.ts';
+import { newSlotDocument, openSigningKey, type SlotRecipient } from './new-documents.ts';
+import type { SlotPayload } from './payloads.ts';
+import { type DocumentType, signDocument, type Signer } from './signed-document.ts';
+
+/** The authentic keyring of a cluster, with the keys that this host's hardware opens. Printing it shows no key. */
+export interface OpenedKeyring {
+  readonly clusterId: ClusterId;
+  readonly nodeId: NodeId;
+  readonly credentialId: CredentialId;
+  /** The newest generation of the cluster signing key. */
+  readonly keyGeneration: number;
+  /** `sha256:` and the base64url SHA-256 of `verifyKey`. */
+  readonly fingerprint: string;
+  /** Raw Ed25519 public key of the newest generation, 32 bytes. */
+  readonly verifyKey: Buffer;
+  readonly membership: Membership;
+  /** False on a host that was evicted: it still opens old epochs, and may not sign. */
+  readonly isMember: boolean;
+  /** Keys of the epoch that the membership names; reading it throws `no-key` when this host cannot open that one. */
+  readonly currentEpoch: EpochKeys;
+  /** Every authentic epoch, ascending, whether or not this host opens it. */
+  readonly epochs: readonly number[];
+  /** Throws `no-key` for an epoch that this host cannot open, or that does not exist. */
+  epochKeys(epoch: number): EpochKeys;
+  /** By the authentic slots of the node's credential in the membership; empty for others. */
+  epochsOpenableBy(nodeId: NodeId): ReadonlySet<number>;
+  /**
+   * The payload of a document that the cluster wrote. Throws `forged`; `damaged` and `version-incompatible` when it cannot
+   * be read. A document signed by an earlier generation counts only if it is in the accepted past of the newest.
+   */
+  verify(type: DocumentType, bytes: Uint8Array): unknown;
+  /** Throws `not-permitted` on a host that is not a member, `no-key` where the signing key cannot be opened. */
+  sign(type: DocumentType, payload: object): Buffer;
+  /** Signed slots of every epoch for a node. Throws `no-key` when this host cannot open all of them. */
+  wrapRootKeys(recipient: SlotRecipient): Promise<KeyringDocument[]>;
+  /** The whole authentic keyring, sorted by path. */
+  readonly documents: readonly KeyringDocument[];
+  /** What lay beside it and counts for nothing. */
+  readonly rejected: readonly RejectedDocument[];
+}
+
+export interface KeyringParts {
+  readonly clusterId: ClusterId;
+  readonly nodeId: NodeId;
+  readonly credentialId: CredentialId;
+  readonly history: KeyHistory;
+  readonly membership: Membership;
+  readonly slots: readonly SlotPayload[];
+  /** Those this host opened, by epoch; checked against the commitment. */
+  readonly rootKeys: ReadonlyMap<number, Buffer>;
+  readonly documents: readonly KeyringDocument[];
+  readonly rejected: readonly RejectedDocument[];
+}
+
+/** Keys live in this closure only. */
+export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
+  const { clusterId, nodeId, credentialId, history, membership, rootKeys } = parts;
+  const { newest } = history;
+  const isMember = memberWith(membership, nodeId, credentialId) !== undefined;
+  const keysByEpoch = new Map([...rootKeys].map(([epoch, key]) => [epoch, deriveEpochKeys(key, clusterId, epoch)]));
+  const signingKey = openNewestSigningKey(clusterId, history, keysByEpoch);
+  const epochKeys = (epoch: number): EpochKeys => keysByEpoch.get(epoch) ?? throwNoKey(parts, epoch);
+  const signer = (): Signer => {
+    if (!isMember) throw notMember(nodeId, membership);
+    if (signingKey === undefined) throwNoKey(parts, newest.payload.epoch);
+    return { keyGeneration: newest.generation.keyGeneration, privateKey: signingKey };
+  };
+  return {
+    clusterId,
+    nodeId,
+    credentialId,
+    keyGeneration: newest.generation.keyGeneration,
+    fingerprint: newest.generation.fingerprint,
+    verifyKey: newest.generation.verifyKey,
+    membership,
+    isMember,
+    get currentEpoch() {
+      return epochKeys(membership.currentEpoch);
+    },
+    epochs: [...history.epochs.keys()].toSorted((a, b) => a - b),
+    epochKeys,
+    epochsOpenableBy: (node) => epochsOpenableBy(parts, node),
+    verify: (type, bytes) => authenticate(clusterId, history, type, bytes).payload,
+    sign: (type, payload) => signDocument(type, clusterId, payload, [signer()]),
+    wrapRootKeys: (recipient) => wrapRootKeys(parts, recipient, signer()),
+    documents: parts.documents,
+    rejected: parts.rejected,
+  };
+}
+
+function openNewestSigningKey(
+  clusterId: ClusterId,
+  { newest }: KeyHistory,
+  keysByEpoch: ReadonlyMap<number, EpochKeys>,
+): KeyObject | undefined {
+  const keys = keysByEpoch.get(newest.payload.epoch);
+  return keys === undefined ? undefined : openSigningKey(keys, clusterId, newest.payload);
+}
+
+function epochsOpenableBy({ membership, slots, history }: KeyringParts, nodeId: NodeId): ReadonlySet<number> {
+  const member = membership.nodes.find((node) => node.nodeId === nodeId);
+  const own = slots.filter(
+    (slot) =>
+      slot.nodeId === nodeId &&
+      slot.credentialId === member?.credentialId &&
+      slot.hardwareIdentity === member.hardwareIdentity &&
+      history.epochs.has(slot.epoch),
+  );
+  return new Set(own.map(({ epoch }) => epoch).toSorted((a, b) => a - b));
+}
+
+async function wrapRootKeys(parts: KeyringParts, node: SlotRecipient, signer: Signer): Promise<KeyringDocument[]> {
+  const epochs = [...parts.history.epochs.keys()].toSorted((a, b) => a - b);
+  return Promise.all(
+    epochs.map((epoch) => {
+      const rootKey = parts.rootKeys.get(epoch) ?? throwNoKey(parts, epoch);
+      return newSlotDocument(parts.clusterId, epoch, rootKey, node, signer);
+    }),
+  );
+}
+
+function throwNoKey(parts: KeyringParts, epoch: number): never {
+  if (!parts.history.epochs.has(epoch)) {
+    const known = [...parts.history.epochs.keys()].toSorted((a, b) => a - b).join(', ');
+    throw new EnclaveManagerError('no-key', `The keyring has no authentic epoch ${epoch}; it has ${known}.`, {
+      hint: 'Put keyring/epochs/ back from a copy; every manifest carries the keyring documents of its time.',
+    });
+  }
+  const openers = parts.membership.nodes.filter(({ nodeId }) => epochsOpenableBy(parts, nodeId).has(epoch));
+  const names = openers.map(({ name }) => name).join(', ') || 'none of the enrolled hosts';
+  throw new EnclaveManagerError('no-key', `No key on this host opens epoch ${epoch}. Openable by: ${names}.`);
+}
+
+function notMember(nodeId: NodeId, membership: Membership): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'not-permitted',
+    `This host's node ${nodeId} is not in membership ${membership.number} of the cluster, so it may not sign for it.`,
+    { hint: 'Use an enrolled host (node list), or enrol this one again: node invite, then node enrol.' },
+  );
+}
