@@ -1,0 +1,61 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import type { OpenedKeyring } from '#keys/keyring.ts';
+
+import { newTestCluster } from './cluster-for-tests.ts';
+import { encodeVerification, openVerification, type Verification } from './verification.ts';
+
+const verificationId = '20261122T000100Z-aaaaaa';
+const objects = ['11', '22'].map((pair) => `${pair.repeat(32)}.${pair.repeat(8)}`);
+let keyring: OpenedKeyring;
+let verification: Verification;
+
+beforeAll(async () => {
+  ({ keyring } = await newTestCluster());
+  verification = {
+    verificationId,
+    backups: ['20261122T000000Z-k3f9q2'],
+    level: 'new-chunks',
+    at: '2026-11-22T00:01:00.000Z',
+    nodeId: keyring.nodeId,
+    passed: true,
+    objects,
+    bad: [],
+    drill: null,
+  };
+});
+
+describe('a verification', () => {
+  it('opens to what was encoded, of new chunks, of a whole backup and of a drill', () => {
+    const whole: Verification = { ...verification, level: 'all-chunks', objects: null, bad: objects, passed: false };
+    const drill: Verification = { ...verification, level: 'restored', objects: null, drill: { durationMs: 1234 } };
+    for (const each of [verification, whole, drill]) {
+      expect(openVerification(keyring, verificationId, encodeVerification(keyring, each))).toEqual(each);
+    }
+  });
+
+  it('is forged for another cluster, and damaged under another name', async () => {
+    const bytes = encodeVerification(keyring, verification);
+    const other = await newTestCluster();
+    expect(() => openVerification(other.keyring, verificationId, bytes)).toThrow(
+      expect.objectContaining({ code: 'forged' }) as Error,
+    );
+    expect(() => openVerification(keyring, '20261122T000101Z-aaaaaa', bytes)).toThrow(
+      'verifications/20261122T000101Z-aaaaaa.json holds verification 20261122T000100Z-aaaaaa',
+    );
+  });
+
+  it.each([
+    ['no backup', { backups: [] }],
+    ['unsorted objects', { objects: objects.toReversed() }],
+    ['an object twice', { bad: [objects[0], objects[0]] }],
+    ['an unknown level', { level: 'some-chunks' }],
+    ['a negative duration', { drill: { durationMs: -1 } }],
+    ['a node that is no id', { nodeId: 'tokyo-1' }],
+  ])('with %s is damaged', (_, change) => {
+    const bytes = keyring.sign('verification', { ...verification, ...change });
+    expect(() => openVerification(keyring, verificationId, bytes)).toThrow(
+      expect.objectContaining({ code: 'damaged' }) as Error,
+    );
+  });
+});
