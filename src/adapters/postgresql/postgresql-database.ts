@@ -1,0 +1,37 @@
+import type { Database } from '#ports/database.ts';
+import { countTableRows, tableColumns, tableNames } from './catalog.ts';
+import { describeOptions, type PostgresqlOptions } from './connection-options.ts';
+import { quoteTable } from './identifier-quoting.ts';
+import { detachIndexes } from './indexes.ts';
+import { openQueryPool } from './query-pool.ts';
+import { runSerializable } from './serializable.ts';
+import { openSnapshot } from './snapshot.ts';
+
+const defaultConnections = 4;
+
+export function openDatabase(server: PostgresqlOptions, name: string, connections = defaultConnections): Database {
+  const options: PostgresqlOptions = { ...server, database: name };
+  const pool = openQueryPool(options, name, connections);
+  return {
+    name,
+    queries: pool.queries,
+    connection: { engine: 'postgresql', options },
+    runScript: (sql) =>
+      pool.inTransaction(async (rows) => {
+        await rows(`SELECT set_config('statement_timeout', '0', true)`);
+        // Without parameters several statements are one message, and so one step.
+        await rows(sql);
+      }),
+    transaction: (work) => runSerializable(pool.queries, describeOptions(options), work),
+    snapshot: (tables) => openSnapshot(options, tables),
+    tableNames: () => tableNames(pool.rows),
+    tableColumns: (table) => tableColumns(pool.rows, table),
+    detachIndexes: () => detachIndexes(pool, Math.min(2, connections)),
+    countRows: (table) =>
+      pool.inTransaction(async (rows) => {
+        await rows(`SELECT set_config('statement_timeout', '0', true)`);
+        return countTableRows(rows, quoteTable(table));
+      }),
+    close: () => pool.close(),
+  };
+}

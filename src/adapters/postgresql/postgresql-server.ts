@@ -1,0 +1,102 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Database, DatabaseServer } from '#ports/database.ts';
+import { describeOptions, parseDatabaseUrl, type PostgresqlOptions } from './connection-options.ts';
+import { createDatabase } from './create-database.ts';
+import { quoteIdentifier } from './identifier-quoting.ts';
+import { findMaintenance } from './maintenance.ts';
+import { openDatabase } from './postgresql-database.ts';
+import { missingPrivileges } from './privileges.ts';
+import { openQueryPool, type QueryPool } from './query-pool.ts';
+import { databaseOid, swapDatabases, terminateSessions } from './swap.ts';
+
+export interface ConnectOptions {
+  /** `postgres://…`, or options made from it before. */
+  readonly server: string | PostgresqlOptions;
+  /** Default: the database of the URL. */
+  readonly liveName?: string;
+  /** What a person calls it; default: the URL without its password. */
+  readonly location?: string;
+}
+
+/**
+ * Connects to PostgreSQL 15 to 18. Throws `database-unreachable`, `configuration` for a wrong URL, and
+ * `version-incompatible` for another major or engine.
+ */
+export async function connectPostgresql({ server, liveName, location }: ConnectOptions): Promise<DatabaseServer> {
+  const given = typeof server === 'string' ? parseDatabaseUrl(server) : server;
+  const found = await findMaintenance(given);
+  const live = liveName ?? given.database;
+  const options = { ...found.options, database: live };
+  const pool = openQueryPool(options, found.database, 2);
+  return makeServer({ options, maintenance: found.database, pool, live, version: found.version, location });
+}
+
+interface ServerParts {
+  readonly options: PostgresqlOptions;
+  readonly maintenance: string;
+  readonly pool: QueryPool;
+  readonly live: string;
+  readonly version: string;
+  readonly location: string | undefined;
+}
+
+function makeServer(parts: ServerParts): DatabaseServer {
+  const { options, maintenance, pool, live, version } = parts;
+  const opened = new Set<Database>();
+  return {
+    engine: 'postgresql',
+    version,
+    liveName: live,
+    location: parts.location ?? describeOptions(options),
+    databaseNames: (prefix) => databaseNames(pool, prefix),
+    databaseIdentity: (name) => databaseOid(pool, name),
+    createDatabase: (name, { like } = {}) => createDatabase(pool, name, like, Number.parseInt(version, 10)),
+    dropDatabase: (name) => dropDatabase(pool, name),
+    open: (name, { connections } = {}) => {
+      const database = openDatabase(options, name, connections);
+      opened.add(database);
+      return { ...database, close: () => database.close().finally(() => opened.delete(database)) };
+    },
+    databaseSizeBytes: (name) => databaseSizeBytes(pool, name),
+    missingPrivileges: () => missingPrivileges(pool.rows, { live, maintenance }),
+    swap: (names) => {
+      if (maintenance === names.live || maintenance === names.staging) throw renameFromInside(maintenance);
+      return swapDatabases(options, maintenance, names);
+    },
+    close: async () => {
+      await Promise.all([...opened].map((database) => database.close()));
+      await pool.close();
+    },
+  };
+}
+
+async function databaseNames(pool: QueryPool, prefix: string): Promise<string[]> {
+  const found = await pool.rows<{ name: string }>(
+    `SELECT datname AS name FROM pg_catalog.pg_database
+      WHERE starts_with(datname, $1) AND NOT datistemplate ORDER BY datname COLLATE "C"`,
+    [prefix],
+  );
+  return found.map(({ name }) => name);
+}
+
+async function dropDatabase(pool: QueryPool, name: string): Promise<void> {
+  // FORCE refuses as a whole where one session is another role's; those that may be ended are ended first.
+  await terminateSessions(pool.rows, [name]);
+  await pool.rows(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`);
+}
+
+async function databaseSizeBytes(pool: QueryPool, name: string): Promise<number> {
+  const [row] = await pool.rows<{ bytes: number }>(
+    'SELECT pg_database_size(oid) AS bytes FROM pg_catalog.pg_database WHERE datname = $1',
+    [name],
+  );
+  return row?.bytes ?? 0;
+}
+
+function renameFromInside(database: string): unknown {
+  return new EnclaveManagerError(
+    'database-unreachable',
+    `the role can connect to no database besides "${database}", and that cannot be renamed from inside`,
+    { hint: 'Let the role connect to the database "postgres".' },
+  );
+}

@@ -1,0 +1,96 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { openColumn, sealColumn } from '#keys/sealed-column.ts';
+import type { Randomness } from '#ports/randomness.ts';
+import type { ColumnKeys } from './sealed-values.ts';
+import { serverNow, serverTimeAfter } from './server-time.ts';
+import { tablesOf, type Queries } from './tables.ts';
+
+/** A one-time permission to ask for enrolment. The token itself is nowhere in the database, its MAC key is sealed. */
+export interface Invite {
+  readonly inviteId: string;
+  readonly macKey: Uint8Array;
+  readonly createdBy: string;
+  /** How long it can be used, by the database's time. */
+  readonly ttlMs: number;
+}
+
+export interface InviteRow {
+  readonly inviteId: string;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly usedAt: Date | null;
+}
+
+const place = (inviteId: string) => ({ table: 'node_invites', column: 'sealed_mac_key', key: inviteId });
+
+export async function saveInvite(
+  queries: Queries,
+  keys: ColumnKeys,
+  invite: Invite,
+  ports: { readonly randomness: Randomness },
+): Promise<void> {
+  await tablesOf(queries)
+    .insertInto('node_invites')
+    .values({
+      invite_id: invite.inviteId,
+      sealed_mac_key: sealColumn(keys.currentEpoch, place(invite.inviteId), invite.macKey, ports.randomness),
+      created_by: invite.createdBy,
+      created_at: serverNow,
+      expires_at: serverTimeAfter(invite.ttlMs),
+    })
+    .execute();
+}
+
+/** The MAC key with which a join request is checked; `not-permitted` once the invite is used or expired. Does not use it up. */
+export async function readInviteKey(queries: Queries, keys: ColumnKeys, inviteId: string): Promise<Buffer> {
+  const row = await tablesOf(queries)
+    .selectFrom('node_invites')
+    .select('sealed_mac_key')
+    .where('invite_id', '=', inviteId)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', serverNow)
+    .executeTakeFirst();
+  if (row === undefined) throw await refusal(queries, inviteId);
+  return openColumn(keys, place(inviteId), row.sealed_mac_key);
+}
+
+/** Uses the invite up, in the transaction that admits the node; `not-permitted` when somebody was faster or it expired. */
+export async function useInvite(queries: Queries, inviteId: string): Promise<void> {
+  const result = await tablesOf(queries)
+    .updateTable('node_invites')
+    .set({ used_at: serverNow })
+    .where('invite_id', '=', inviteId)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', serverNow)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw await refusal(queries, inviteId);
+}
+
+/** Newest first. */
+export async function listInvites(queries: Queries): Promise<InviteRow[]> {
+  const rows = await tablesOf(queries)
+    .selectFrom('node_invites')
+    .select(['invite_id', 'created_by', 'created_at', 'expires_at', 'used_at'])
+    .orderBy('invite_id', 'desc')
+    .execute();
+  return rows.map((row) => ({
+    inviteId: row.invite_id,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    usedAt: row.used_at,
+  }));
+}
+
+async function refusal(queries: Queries, inviteId: string): Promise<EnclaveManagerError> {
+  const row = await tablesOf(queries)
+    .selectFrom('node_invites')
+    .select(['used_at', 'expires_at'])
+    .where('invite_id', '=', inviteId)
+    .executeTakeFirst();
+  const hint = 'Make a new one on an enrolled host: node invite.';
+  if (row === undefined) return new EnclaveManagerError('not-permitted', `there is no invite ${inviteId}`, { hint });
+  const why = row.used_at === null ? `expired at ${row.expires_at.toISOString()}` : 'was used already';
+  return new EnclaveManagerError('not-permitted', `the invite ${inviteId} ${why}`, { hint });
+}

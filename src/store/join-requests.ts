@@ -1,0 +1,119 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { uuidv7 } from '#model/identifiers.ts';
+import type { Clock } from '#ports/clock.ts';
+import type { Randomness } from '#ports/randomness.ts';
+import { tablesOf, type Queries, type Tables } from './tables.ts';
+
+/** What a new host asks; everything in it is a claim until the MAC was checked. */
+export interface JoinRequest {
+  readonly joinRequestId: string;
+  readonly inviteId: string;
+  readonly request: Buffer;
+  readonly mac: Buffer;
+  readonly status: Tables['join_requests']['status'];
+  /** Why it was refused. */
+  readonly reason: string | null;
+  /** Set once admitted. */
+  readonly nodeId: string | null;
+  readonly createdAt: Date;
+}
+
+const maxRequestBytes = 65_536;
+const maxMacBytes = 64;
+const maxPendingPerInvite = 3;
+
+/** Leaves a request for a running manager and returns its id. `not-permitted` without such an invite, or with too many requests under it. */
+export async function submitJoinRequest(
+  queries: Queries,
+  request: { readonly inviteId: string; readonly request: Buffer; readonly mac: Buffer },
+  ports: { readonly clock: Clock; readonly randomness: Randomness },
+): Promise<string> {
+  if (request.request.length > maxRequestBytes || request.mac.length > maxMacBytes) {
+    throw new EnclaveManagerError('usage', `a join request has at most ${maxRequestBytes} bytes`);
+  }
+  const invited = await tablesOf(queries)
+    .selectFrom('node_invites')
+    .select('invite_id')
+    .where('invite_id', '=', request.inviteId)
+    .executeTakeFirst();
+  const pending = (await pendingJoinRequests(queries)).filter((other) => other.inviteId === request.inviteId);
+  if (invited === undefined || pending.length >= maxPendingPerInvite) {
+    const why = invited === undefined ? 'is not known' : `has ${pending.length} requests waiting already`;
+    throw new EnclaveManagerError('not-permitted', `the invite ${request.inviteId} ${why}`, {
+      hint: 'Make a new one on an enrolled host: node invite.',
+    });
+  }
+  const now = ports.clock.now();
+  const joinRequestId = uuidv7(now, ports.randomness.bytes(10));
+  await tablesOf(queries)
+    .insertInto('join_requests')
+    .values({
+      join_request_id: joinRequestId,
+      invite_id: request.inviteId,
+      request: request.request,
+      mac: request.mac,
+      status: 'PENDING',
+      created_at: now,
+    })
+    .execute();
+  return joinRequestId;
+}
+
+/** Oldest first, at most 100. */
+export async function pendingJoinRequests(queries: Queries): Promise<JoinRequest[]> {
+  const rows = await tablesOf(queries)
+    .selectFrom('join_requests')
+    .selectAll()
+    .where('status', '=', 'PENDING')
+    .orderBy('created_at')
+    .orderBy('join_request_id')
+    .limit(100)
+    .execute();
+  return rows.map(fromRow);
+}
+
+export async function readJoinRequest(queries: Queries, joinRequestId: string): Promise<JoinRequest | undefined> {
+  const row = await tablesOf(queries)
+    .selectFrom('join_requests')
+    .selectAll()
+    .where('join_request_id', '=', joinRequestId)
+    .executeTakeFirst();
+  return row === undefined ? undefined : fromRow(row);
+}
+
+export type JoinDecision =
+  | { readonly status: 'ADMITTED'; readonly nodeId: string }
+  | { readonly status: 'REFUSED'; readonly reason: string };
+
+/** A decision is final; `false` when another manager had decided before. */
+export async function decideJoinRequest(
+  queries: Queries,
+  joinRequestId: string,
+  decision: JoinDecision,
+  ports: { readonly clock: Clock },
+): Promise<boolean> {
+  const result = await tablesOf(queries)
+    .updateTable('join_requests')
+    .set({
+      status: decision.status,
+      ...(decision.status === 'ADMITTED' ? { node_id: decision.nodeId } : { reason: decision.reason.slice(0, 500) }),
+      decided_at: ports.clock.now(),
+    })
+    .where('join_request_id', '=', joinRequestId)
+    .where('status', '=', 'PENDING')
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+function fromRow(row: Tables['join_requests']): JoinRequest {
+  return {
+    joinRequestId: row.join_request_id,
+    inviteId: row.invite_id,
+    request: row.request,
+    mac: row.mac,
+    status: row.status,
+    reason: row.reason,
+    nodeId: row.node_id,
+    createdAt: row.created_at,
+  };
+}

@@ -1,0 +1,71 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { KeyringDocument } from '#keys/keyring-entry.ts';
+import { keyringPath, parseKeyringPath, type KeyringPlace } from '#keys/keyring-paths.ts';
+import { tablesOf, type Queries } from './tables.ts';
+
+/** Every document in the database, sorted by path. */
+export async function readKeyringDocuments(queries: Queries): Promise<KeyringDocument[]> {
+  const tables = tablesOf(queries);
+  const memberships = await tables.selectFrom('memberships').selectAll().execute();
+  const credentials = await tables.selectFrom('credentials').selectAll().execute();
+  const epochs = await tables.selectFrom('key_epochs').selectAll().execute();
+  const slots = await tables.selectFrom('key_slots').selectAll().execute();
+  const stored: [KeyringPlace, Buffer][] = [
+    ...memberships.map((row) => placed({ type: 'members', number: row.number }, row.document)),
+    ...credentials.map((row) => placed({ type: 'credential', ...ownerOf(row) }, row.document)),
+    ...epochs.map((row) => placed({ type: 'epoch', epoch: row.epoch }, row.document)),
+    ...slots.map((row) => placed({ type: 'slot', epoch: row.epoch, ...ownerOf(row) }, row.document)),
+  ];
+  return stored
+    .map(([place, bytes]) => ({ path: keyringPath(place), bytes }))
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Writes what is not there yet. Documents are write-once: other bytes under a known path are `forged`. */
+export async function saveKeyringDocuments(queries: Queries, documents: readonly KeyringDocument[]): Promise<void> {
+  const known = new Map((await readKeyringDocuments(queries)).map(({ path, bytes }) => [path, bytes]));
+  for (const document of documents) {
+    const present = known.get(document.path);
+    if (present === undefined) await insertDocument(queries, document);
+    else if (!present.equals(document.bytes)) {
+      throw new EnclaveManagerError('forged', `${document.path} is in the database with other contents`, {
+        hint: 'Keyring documents never change. Compare the repository with the database before you trust either.',
+      });
+    }
+    known.set(document.path, document.bytes);
+  }
+}
+
+async function insertDocument(queries: Queries, { path, bytes: document }: KeyringDocument): Promise<void> {
+  const tables = tablesOf(queries);
+  const place = parseKeyringPath(path);
+  switch (place?.type) {
+    case 'members':
+      await tables.insertInto('memberships').values({ number: place.number, document }).execute();
+      return;
+    case 'credential':
+      await tables
+        .insertInto('credentials')
+        .values({ credential_id: place.credentialId, node_id: place.nodeId, document })
+        .execute();
+      return;
+    case 'epoch':
+      await tables.insertInto('key_epochs').values({ epoch: place.epoch, document }).execute();
+      return;
+    case 'slot':
+      await tables
+        .insertInto('key_slots')
+        .values({ epoch: place.epoch, node_id: place.nodeId, credential_id: place.credentialId, document })
+        .execute();
+      return;
+    case undefined:
+      throw new EnclaveManagerError('damaged', `"${path.slice(0, 200)}" is not the path of a keyring document`);
+  }
+}
+
+const placed = (place: KeyringPlace, document: Buffer): [KeyringPlace, Buffer] => [place, document];
+
+const ownerOf = (row: { node_id: string; credential_id: string }) => ({
+  nodeId: row.node_id,
+  credentialId: row.credential_id,
+});

@@ -1,0 +1,92 @@
+import { serverNow, serverTimeAfter } from './server-time.ts';
+import { tablesOf, type Queries } from './tables.ts';
+
+/** A running manager process, as it announces itself. */
+export interface Registration {
+  /** UUIDv7 of this process. */
+  readonly serverId: string;
+  readonly nodeId: string | null;
+  readonly host: string;
+  readonly processId: number;
+  /** Where it listens; `null` before it does. */
+  readonly address: string | null;
+  readonly productVersion: string;
+}
+
+export interface LiveServer extends Registration {
+  readonly startedAt: Date;
+  readonly heartbeatAt: Date;
+  /** The maintenance it has stopped serving for. */
+  readonly acknowledgedMaintenanceId: string | null;
+}
+
+/** Announces a server for `ttlMs` of the database's time, and forgets those whose time is over. */
+export async function registerServer(queries: Queries, server: Registration, ttlMs: number): Promise<void> {
+  const tables = tablesOf(queries);
+  await tables.deleteFrom('servers').where('expires_at', '<=', serverNow).execute();
+  await tables
+    .insertInto('servers')
+    .values({
+      server_id: server.serverId,
+      node_id: server.nodeId,
+      host: server.host,
+      process_id: server.processId,
+      address: server.address,
+      product_version: server.productVersion,
+      started_at: serverNow,
+      heartbeat_at: serverNow,
+      expires_at: serverTimeAfter(ttlMs),
+    })
+    .execute();
+}
+
+/** `false`: the registration has expired or is not in this database; the server must not serve until it registers again. */
+export async function heartbeat(queries: Queries, serverId: string, ttlMs: number): Promise<boolean> {
+  const result = await tablesOf(queries)
+    .updateTable('servers')
+    .set({ heartbeat_at: serverNow, expires_at: serverTimeAfter(ttlMs) })
+    .where('server_id', '=', serverId)
+    .where('expires_at', '>', serverNow)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** A server says that it serves nobody while this maintenance lasts. */
+export async function acknowledgeMaintenance(queries: Queries, serverId: string, maintenanceId: string): Promise<void> {
+  await tablesOf(queries)
+    .updateTable('servers')
+    .set({ acknowledged_maintenance_id: maintenanceId })
+    .where('server_id', '=', serverId)
+    .execute();
+}
+
+export async function removeServer(queries: Queries, serverId: string): Promise<void> {
+  await tablesOf(queries).deleteFrom('servers').where('server_id', '=', serverId).execute();
+}
+
+/** Servers whose registration has not expired, oldest first. */
+export async function liveServers(queries: Queries): Promise<LiveServer[]> {
+  const rows = await tablesOf(queries)
+    .selectFrom('servers')
+    .selectAll()
+    .where('expires_at', '>', serverNow)
+    .orderBy('started_at')
+    .orderBy('server_id')
+    .execute();
+  return rows.map((row) => ({
+    serverId: row.server_id,
+    nodeId: row.node_id,
+    host: row.host,
+    processId: row.process_id,
+    address: row.address,
+    productVersion: row.product_version,
+    startedAt: row.started_at,
+    heartbeatAt: row.heartbeat_at,
+    acknowledgedMaintenanceId: row.acknowledged_maintenance_id,
+  }));
+}
+
+/** The servers that may still write: alive, and not known to have stopped for this maintenance. */
+export async function serversStillServing(queries: Queries, maintenanceId: string): Promise<LiveServer[]> {
+  return (await liveServers(queries)).filter((server) => server.acknowledgedMaintenanceId !== maintenanceId);
+}
