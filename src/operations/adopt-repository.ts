@@ -1,0 +1,77 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { keyringPrefix, markerPath } from '#format/layout.ts';
+import { encodeMarker } from '#format/marker.ts';
+import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
+import { documentLimits } from '#keys/signed-document.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import { appendAuditEvent } from '#store/audit.ts';
+import type { ClusterRow } from '#store/cluster.ts';
+import { checkMarker } from './check-marker.ts';
+import type { Cluster, OperationContext } from './context.ts';
+
+/**
+ * Makes sure that the repository is this cluster's and holds its whole keyring. An empty repository is adopted, audited;
+ * resolves with whether it was. Throws `repository-foreign`, `damaged`.
+ */
+export async function adoptOrCheckRepository(
+  context: OperationContext,
+  cluster: Cluster,
+  row: ClusterRow,
+): Promise<boolean> {
+  const { store, keyring, database } = cluster;
+  if (store === undefined) return false;
+  const markerExists = (await store.head(markerPath)) !== undefined;
+  if (markerExists || !(await holdsNothingElse(store, keyring))) {
+    await checkMarker(store, keyring);
+    await completeKeyring(store, keyring.documents);
+    return false;
+  }
+  await completeKeyring(store, keyring.documents);
+  await writeMarker(store, keyring, row.createdAt);
+  await database.transaction(async (queries) => {
+    const details = { repository: store.location };
+    await appendAuditEvent(
+      queries,
+      {
+        type: 'BACKUP',
+        actor: context.holder,
+        subject: keyring.clusterId,
+        action: 'empty repository adopted',
+        details,
+      },
+      context,
+    );
+  });
+  return true;
+}
+
+export async function isEmptyRepository(store: ObjectStore): Promise<boolean> {
+  for await (const _ of store.list('')) return false;
+  return true;
+}
+
+/** An adoption that was interrupted left a part of our own keyring and nothing else. */
+async function holdsNothingElse(store: ObjectStore, keyring: OpenedKeyring): Promise<boolean> {
+  const ours = new Set(keyring.documents.map(({ path }) => path));
+  for await (const { key } of store.list('')) if (!ours.has(key)) return false;
+  return true;
+}
+
+/**
+ * Writes the documents that are missing. One that lies there with other bytes is left alone: nothing is overwritten,
+ * a reader refuses it, and every manifest carries a copy of the true one.
+ */
+export async function completeKeyring(store: ObjectStore, documents: readonly KeyringDocument[]): Promise<void> {
+  const present = new Set<string>();
+  for await (const { key } of store.list(keyringPrefix)) present.add(key);
+  for (const { path, bytes } of documents) if (!present.has(path)) await store.put(path, bytes);
+}
+
+/** The marker says whose repository it is; it comes last, when the keyring is complete. */
+export async function writeMarker(store: ObjectStore, keyring: OpenedKeyring, createdAt: Date): Promise<void> {
+  const bytes = encodeMarker(keyring, createdAt);
+  if ((await store.put(markerPath, bytes)) === 'created') return;
+  const present = await store.get(markerPath, { maxBytes: documentLimits.marker });
+  if (present?.equals(bytes)) return;
+  throw new EnclaveManagerError('repository-foreign', `another cluster took ${store.location} at the same time`);
+}

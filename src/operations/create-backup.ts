@@ -1,0 +1,238 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { manifestPath } from '#format/layout.ts';
+import { encodeManifest, type Manifest, type ObjectReference } from '#format/manifest.ts';
+import type { BackupKind, Verified } from '#model/backup.ts';
+import { timedId, type BackupId } from '#model/identifiers.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import type { Snapshot } from '#ports/database.ts';
+import type { Lease } from '#store/held-lease.ts';
+import { acquireLease } from '#store/leases.ts';
+import { appliedMigrations, checkMigrations, schemaVersion } from '#store/migrate.ts';
+import { backedUpTables } from '#store/migrations.ts';
+import { completeKeyring } from './adopt-repository.ts';
+import { checkMarker } from './check-marker.ts';
+import { composeManifest } from './compose-manifest.ts';
+import { operationLease, type Cluster, type OperationContext } from './context.ts';
+import { emptiedTables } from './emptied-tables.ts';
+import { presenceProblem, readKnownObjects, readObjectSizes, type KnownObjects } from './known-objects.ts';
+import { readBack } from './read-back.ts';
+import { readCatalog, type Catalog } from './read-catalog.ts';
+import { recordVerification } from './record-verification.ts';
+import { recordedRun } from './recorded-run.ts';
+import { rememberSequence } from './remember-sequence.ts';
+import { requireStore } from './require-store.ts';
+import { streamTables, type StreamedTables } from './stream-tables.ts';
+
+export interface BackupResult {
+  readonly id: BackupId;
+  readonly kind: BackupKind;
+  readonly sequence: number;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly tables: number;
+  readonly rows: number;
+  readonly logicalBytes: number;
+  readonly newChunks: number;
+  readonly newBytes: number;
+  readonly totalChunks: number;
+  readonly totalBytes: number;
+  readonly verified: Verified | null;
+  readonly clusterKey: string;
+}
+
+/**
+ * Backs up the live database: lease, snapshot, rows into chunks, independent count, objects confirmed and read back,
+ * and last the signed manifest, whose existence is the commit. Interrupted anywhere, nothing is listed, and the next
+ * backup reuses the chunks that are there.
+ *
+ * Throws `lease-held`, `rows-differ`, `damaged`, and what the ports throw.
+ */
+export async function createBackup(
+  context: OperationContext,
+  cluster: Cluster,
+  options: { readonly kind: BackupKind },
+): Promise<BackupResult> {
+  const lease = await acquireLease(cluster.database, { ...operationLease, holder: context.holder }, context);
+  try {
+    context.crashPoints.reach('backup.lease-taken');
+    const cause = options.kind === 'scheduled' ? 'schedule' : 'manual';
+    return await recordedRun(context, cluster.database, { kind: 'backup', cause }, () =>
+      backUpUnderLease(context, cluster, { ...options, lease }),
+    );
+  } finally {
+    await lease.release();
+  }
+}
+
+/** The same for an operation that holds the lease already, such as a restore taking its safety backup. */
+export async function backUpUnderLease(
+  given: OperationContext,
+  cluster: Cluster,
+  options: { readonly kind: BackupKind; readonly lease: Lease },
+): Promise<BackupResult> {
+  const context = { ...given, signal: AbortSignal.any([given.signal, options.lease.lost]) };
+  const store = requireStore(cluster.store);
+  const begunMs = context.clock.monotonicMs();
+  const startedAt = context.clock.now();
+  const id = timedId(startedAt, context.randomness.bytes(6));
+
+  const { catalog, known } = await lookAtRepository(context, cluster, store);
+  const { streamed, schemaVersion: schema } = await streamSnapshot(context, cluster, known);
+  await confirmObjects(context, store, streamed.objects);
+  const readAt = await readBack(context, store, cluster.keyring, streamed.stored);
+
+  const sequence = catalog.highestSequence + 1;
+  const manifest = await composeManifest(cluster, streamed, {
+    id,
+    kind: options.kind,
+    sequence,
+    startedAt: startedAt.toISOString(),
+    endedAt: context.clock.now().toISOString(),
+    schemaVersion: schema,
+    warnings: await emptiedTables(store, cluster.keyring, catalog, streamed.tables),
+  });
+  await commit(context, store, cluster, options.lease, manifest);
+  await recordReading(context, store, cluster, { id, readAt, streamed });
+  await rememberSequence(cluster, sequence);
+  sayWhatHappened(context, manifest, known, streamed);
+  context.progress.end();
+  return {
+    ...resultOf(manifest, streamed),
+    durationMs: Math.round(context.clock.monotonicMs() - begunMs),
+    verified: verifiedNow(readAt, streamed, catalog),
+    clusterKey: cluster.keyring.fingerprint,
+  };
+}
+
+/** Whose repository it is, what is listed in it, and which chunks need not be stored again. */
+async function lookAtRepository(
+  context: OperationContext,
+  { keyring }: Cluster,
+  store: ObjectStore,
+): Promise<{ readonly catalog: Catalog; readonly known: KnownObjects }> {
+  context.progress.phase('looking at the repository');
+  await checkMarker(store, keyring);
+  await completeKeyring(store, keyring.documents);
+  const catalog = await readCatalog(store, keyring);
+  return { catalog, known: await readKnownObjects(store, catalog) };
+}
+
+async function streamSnapshot(
+  context: OperationContext,
+  cluster: Cluster,
+  known: KnownObjects,
+): Promise<{ readonly streamed: StreamedTables; readonly schemaVersion: number }> {
+  // A newer schema may have tables that this program would leave out.
+  checkMigrations(await appliedMigrations(cluster.database.queries), `database "${cluster.database.name}"`);
+  const schema = await schemaVersion(cluster.database);
+  const tables = backedUpTables(schema);
+  const snapshot = await cluster.database.snapshot(tables);
+  try {
+    context.crashPoints.reach('backup.snapshot-taken');
+    const streamed = await streamTables(context, cluster, snapshot, tables, known);
+    context.crashPoints.reach('backup.chunks-stored');
+    await countAgain(context, snapshot, streamed);
+    context.crashPoints.reach('backup.counted');
+    return { streamed, schemaVersion: schema };
+  } finally {
+    await snapshot.close();
+  }
+}
+
+/** The server counts on its own: a stream that ended early without an error shows here. */
+async function countAgain(context: OperationContext, snapshot: Snapshot, streamed: StreamedTables): Promise<void> {
+  context.progress.phase('counting rows');
+  for (const table of streamed.tables) {
+    context.signal.throwIfAborted();
+    const counted = await snapshot.countRows(table.name);
+    if (counted !== table.rows) {
+      throw new EnclaveManagerError(
+        'rows-differ',
+        `table "${table.name}" has ${counted} rows but ${table.rows} were read; nothing was listed`,
+      );
+    }
+  }
+}
+
+async function confirmObjects(
+  context: OperationContext,
+  store: ObjectStore,
+  objects: ReadonlyMap<string, ObjectReference>,
+): Promise<void> {
+  context.progress.phase('confirming objects');
+  const sizes = await readObjectSizes(store);
+  for (const object of objects.values()) {
+    const problem = presenceProblem(sizes.get(object.name), object);
+    if (problem !== undefined) {
+      throw new EnclaveManagerError('damaged', `chunk object ${object.name} ${problem}; nothing was listed`);
+    }
+  }
+  context.crashPoints.reach('backup.confirmed');
+}
+
+/** From here on the backup exists. Only a holder of the live lease may do this. */
+async function commit(
+  context: OperationContext,
+  store: ObjectStore,
+  cluster: Cluster,
+  lease: Lease,
+  manifest: Manifest,
+): Promise<void> {
+  const bytes = encodeManifest(cluster.keyring, manifest, context.randomness);
+  context.signal.throwIfAborted();
+  await lease.assertHeld();
+  if ((await store.put(manifestPath(manifest.summary.id), bytes)) === 'exists') {
+    throw new EnclaveManagerError(
+      'unexpected',
+      `a backup named ${manifest.summary.id} exists already; nothing was replaced`,
+    );
+  }
+  context.crashPoints.reach('backup.manifest-written');
+}
+
+interface Reading {
+  readonly id: BackupId;
+  readonly readAt: string;
+  readonly streamed: StreamedTables;
+}
+
+async function recordReading(
+  context: OperationContext,
+  store: ObjectStore,
+  { keyring }: Cluster,
+  { id, readAt, streamed }: Reading,
+): Promise<void> {
+  const objects = streamed.stored.map(({ object }) => object.name);
+  const outcome = { backups: [id], level: 'new-chunks' as const, at: readAt, passed: true, objects };
+  await recordVerification(context, store, keyring, outcome);
+  context.crashPoints.reach('backup.verified');
+}
+
+/** Chunks stored now were read back now; the reused ones when a verification last read them. */
+function verifiedNow(readAt: string, streamed: StreamedTables, catalog: Catalog): Verified | null {
+  const fresh = new Set(streamed.stored.map(({ object }) => object.name));
+  const reused = [...streamed.objects.keys()].filter((name) => !fresh.has(name));
+  if (reused.some((name) => !catalog.readAt.has(name))) return null;
+  const oldest = reused.reduce((time, name) => Math.min(time, catalog.readAt.get(name) ?? time), Date.parse(readAt));
+  return { at: readAt, level: 'new-chunks', oldestReadAt: new Date(oldest).toISOString() };
+}
+
+function resultOf({ summary, tables }: Manifest, { stored }: StreamedTables) {
+  const { id, kind, sequence, startedAt, rows, logicalBytes, chunks, storedBytes } = summary;
+  const fresh = stored.filter(({ reused }) => !reused);
+  const newBytes = fresh.reduce((sum, { object }) => sum + object.sizeBytes, 0);
+  const totals = { newChunks: fresh.length, newBytes, totalChunks: chunks, totalBytes: storedBytes };
+  return { id, kind, sequence, startedAt, tables: tables.length, rows, logicalBytes, ...totals };
+}
+
+function sayWhatHappened(
+  { progress }: OperationContext,
+  { warnings }: Manifest,
+  { unusable }: KnownObjects,
+  { repaired }: StreamedTables,
+): void {
+  for (const warning of warnings) progress.note(`warning: ${warning}`);
+  for (const id of repaired) {
+    progress.note(`repaired: ${unusable.get(id) ?? id}; its rows were stored anew, older backups use them too`);
+  }
+}

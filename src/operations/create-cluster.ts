@@ -1,0 +1,64 @@
+import { newClusterKeyring, openKeyring } from '#keys/keyring.ts';
+import { insertCluster, markClusterReady, readCluster, type ClusterRow } from '#store/cluster.ts';
+import { appendAuditEvent } from '#store/audit.ts';
+import { saveKeyringDocuments } from '#store/keyring-documents.ts';
+import { migrate } from '#store/migrate.ts';
+import { syncNodes } from '#store/nodes.ts';
+import { completeKeyring, writeMarker } from './adopt-repository.ts';
+import type { Cluster, Host, OperationContext } from './context.ts';
+import { rememberNode } from './remember-node.ts';
+
+/**
+ * Creates a cluster with this host as its first node. Keys are recorded in the database before anything is written to
+ * the repository, and the marker is the last object: interrupted anywhere, `finishCreation` goes on with the same keys.
+ */
+export async function createCluster(context: OperationContext, host: Host): Promise<Cluster> {
+  const { server, store, sealing, localState, node } = host;
+  if ((await server.databaseIdentity(server.liveName)) === undefined) await server.createDatabase(server.liveName);
+  const database = server.open(server.liveName);
+  await migrate(database);
+  await sealing.provision();
+  const { documents } = await newClusterKeyring({ ...context, sealing }, node);
+  const keyring = await openKeyring(documents, sealing);
+  const row: ClusterRow = {
+    clusterId: keyring.clusterId,
+    state: 'creating',
+    incarnation: { number: 1, random: context.randomness.bytes(8).toString('hex') },
+    createdAt: context.clock.now(),
+  };
+  await database.transaction(async (queries) => {
+    await insertCluster(queries, row);
+    await saveKeyringDocuments(queries, documents);
+  });
+  await rememberNode({ keyring, localState }, sealing);
+  context.crashPoints.reach('create-cluster.recorded');
+  return await finishCreation(context, { keyring, server, database, store, localState }, row);
+}
+
+/** Writes what a created cluster still lacks in the repository. Safe to repeat: the same keys give the same objects. */
+export async function finishCreation(context: OperationContext, cluster: Cluster, row: ClusterRow): Promise<Cluster> {
+  const { keyring, database, store } = cluster;
+  if (store !== undefined) {
+    await completeKeyring(store, keyring.documents);
+    context.crashPoints.reach('create-cluster.keyring-written');
+    await writeMarker(store, keyring, row.createdAt);
+    context.crashPoints.reach('create-cluster.marker-written');
+  }
+  await database.transaction(async (queries) => {
+    if ((await readCluster(queries))?.state === 'ready') return;
+    await markClusterReady(queries);
+    await syncNodes(queries, keyring.membership, context);
+    await appendAuditEvent(
+      queries,
+      {
+        type: 'KEY',
+        actor: context.holder,
+        subject: keyring.clusterId,
+        action: 'cluster created',
+        details: { clusterKey: keyring.fingerprint },
+      },
+      context,
+    );
+  });
+  return cluster;
+}

@@ -1,0 +1,106 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Incarnation } from '#model/backup.ts';
+import type { Database, DatabaseServer } from '#ports/database.ts';
+import { acquireLease } from '#store/leases.ts';
+import { migrate, schemaVersion, type MigrateResult } from '#store/migrate.ts';
+import { loadMigrations } from '#store/migrations.ts';
+import { liveServers } from '#store/servers.ts';
+import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
+import { operationLease, type OperationContext } from './context.ts';
+import { readLiveCluster } from './open-cluster.ts';
+
+export interface DatabaseStatus {
+  readonly location: string;
+  readonly engine: string;
+  readonly name: string;
+  /** Whether there is a database of that name. */
+  readonly exists: boolean;
+  readonly sizeBytes: number;
+  /** 0 where it is empty. */
+  readonly schemaVersion: number;
+  readonly programSchemaVersion: number;
+  /** `null` where it holds none. */
+  readonly cluster: { readonly clusterId: string; readonly state: string; readonly incarnation: Incarnation } | null;
+  /** Managers that run on it now. */
+  readonly servers: readonly {
+    readonly host: string;
+    readonly processId: number;
+    readonly productVersion: string;
+    readonly startedAt: string;
+  }[];
+  readonly missingPrivileges: readonly string[];
+  readonly leftDatabases: readonly LeftDatabase[];
+}
+
+/** Looks at the database without any key and changes nothing, whatever schema it has. */
+export async function readDatabaseStatus(server: DatabaseServer): Promise<DatabaseStatus> {
+  const { location, engine, version, liveName } = server;
+  const exists = (await server.databaseIdentity(liveName)) !== undefined;
+  const cluster = exists ? await readLiveCluster({ server }) : undefined;
+  const inside = exists ? await lookInside(server) : { schemaVersion: 0, servers: [] };
+  return {
+    location,
+    engine: `${engine} ${version}`,
+    name: liveName,
+    exists,
+    sizeBytes: await server.databaseSizeBytes(liveName),
+    programSchemaVersion: loadMigrations().length,
+    cluster:
+      cluster === undefined
+        ? null
+        : { clusterId: cluster.clusterId, state: cluster.state, incarnation: cluster.incarnation },
+    ...inside,
+    missingPrivileges: await server.missingPrivileges(),
+    leftDatabases: await leftDatabases(server),
+  };
+}
+
+async function lookInside(server: DatabaseServer): Promise<Pick<DatabaseStatus, 'schemaVersion' | 'servers'>> {
+  const database = server.open(server.liveName, { connections: 1 });
+  try {
+    const known = (await database.tableNames()).includes('servers');
+    const servers = known ? await liveServers(database.queries) : [];
+    return {
+      schemaVersion: await schemaVersion(database),
+      servers: servers.map(({ host, processId, productVersion, startedAt }) => ({
+        host,
+        processId,
+        productVersion,
+        startedAt: startedAt.toISOString(),
+      })),
+    };
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * Brings the schema of the live database forward, under the lease, so that no backup or restore sees it half done.
+ * `not-found` where there is nothing to bring forward.
+ */
+export async function migrateDatabase(context: OperationContext, server: DatabaseServer): Promise<MigrateResult> {
+  if ((await readLiveCluster({ server })) === undefined) {
+    throw new EnclaveManagerError(
+      'not-found',
+      `the database "${server.liveName}" at ${server.location} holds no cluster to bring forward`,
+      {
+        hint: 'Create one with serve, or restore one with restore run latest.',
+      },
+    );
+  }
+  const database = server.open(server.liveName);
+  try {
+    return await migrateUnderLease(context, database);
+  } finally {
+    await database.close();
+  }
+}
+
+async function migrateUnderLease(context: OperationContext, database: Database): Promise<MigrateResult> {
+  const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
+  try {
+    return await migrate(database);
+  } finally {
+    await lease.release();
+  }
+}

@@ -1,0 +1,155 @@
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Manifest } from '#format/manifest.ts';
+import type { BackupId } from '#model/identifiers.ts';
+import { RowDigest } from '#pipeline/row-digest.ts';
+import { WorkerPool } from '#pipeline/worker-pool.ts';
+import type { Database } from '#ports/database.ts';
+import type { ScratchServers } from '#ports/scratch-server.ts';
+import { averageChunkBytes, type OperationContext } from './context.ts';
+import { loadBackup, type LoadedBackup } from './load-backup.ts';
+import type { Repository } from './open-repository.ts';
+import { readManifest } from './read-manifest.ts';
+import { recordVerification } from './record-verification.ts';
+import { threadsFor } from './stream-tables.ts';
+import { verifyBackups } from './verify-backup.ts';
+
+export interface DrillResult {
+  readonly id: BackupId;
+  readonly at: string;
+  readonly durationMs: number;
+  readonly tables: number;
+  readonly rows: number;
+  readonly logicalBytes: number;
+}
+
+/** Room for indexes, dead space and the write-ahead log beside the rows themselves. */
+const spaceFactor = 4;
+const spaceFloorBytes = 1024 * 1024 * 1024;
+
+/**
+ * Restores a backup into a private server, reads every table back, compares each with the backup by an
+ * order-independent digest of its rows, removes the server, and records the result, signed: also a failure.
+ *
+ * Throws `rows-differ`, `damaged`, `no-space`, `no-key` and what the ports throw.
+ */
+export async function drillBackup(
+  context: OperationContext,
+  repository: Repository,
+  scratch: ScratchServers,
+  id: BackupId,
+): Promise<DrillResult> {
+  const { store, keyring } = repository;
+  const begunMs = context.clock.monotonicMs();
+  const manifest = await readManifest(store, keyring, id);
+  const { logicalBytes, rows } = manifest.summary;
+  const elapsedMs = (): number => Math.round(context.clock.monotonicMs() - begunMs);
+  const record = async (passed: boolean, bad: readonly string[]): Promise<void> => {
+    const drill = { durationMs: elapsedMs() };
+    await recordVerification(context, store, keyring, {
+      backups: [id],
+      level: 'restored',
+      passed,
+      objects: null,
+      bad,
+      drill,
+    });
+  };
+  try {
+    const { healed } = await restoreAndCompare(context, repository, scratch, manifest);
+    await record(
+      true,
+      healed.map(({ name }) => name),
+    );
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'rows-differ')) await record(false, []);
+    if (isEnclaveManagerError(error, 'damaged')) await record(false, await findDamage(context, repository, id));
+    throw error;
+  }
+  context.progress.end();
+  return {
+    id,
+    at: context.clock.now().toISOString(),
+    durationMs: elapsedMs(),
+    tables: manifest.tables.length,
+    rows,
+    logicalBytes,
+  };
+}
+
+/** Which objects are bad, all of them: what is recorded so is stored anew by the next backup. */
+async function findDamage(context: OperationContext, repository: Repository, id: BackupId): Promise<string[]> {
+  const { bad } = await verifyBackups(context, repository, [id]);
+  return bad.map(({ name }) => name);
+}
+
+async function restoreAndCompare(
+  context: OperationContext,
+  repository: Repository,
+  scratch: ScratchServers,
+  manifest: Manifest,
+): Promise<LoadedBackup> {
+  context.progress.phase('starting a private database');
+  const maxBytes = manifest.summary.logicalBytes * spaceFactor + spaceFloorBytes;
+  const { server, overLimit, remove } = await scratch.start({ maxBytes });
+  const limited = { ...context, signal: AbortSignal.any([context.signal, overLimit]) };
+  try {
+    await server.createDatabase(server.liveName);
+    const database = server.open(server.liveName);
+    try {
+      const loaded = await loadBackup(limited, repository, manifest, database, { digest: true });
+      await compareRows(limited, manifest, database, loaded);
+      return loaded;
+    } finally {
+      await database.close();
+    }
+  } catch (error) {
+    // The server was stopped because it grew too large: that is the cause, not the connections it ended.
+    overLimit.throwIfAborted();
+    throw error;
+  } finally {
+    await remove();
+  }
+}
+
+async function compareRows(
+  context: OperationContext,
+  manifest: Manifest,
+  database: Database,
+  loaded: LoadedBackup,
+): Promise<void> {
+  context.progress.phase('comparing every row', manifest.summary.logicalBytes);
+  const snapshot = await database.snapshot(manifest.tables.map(({ name }) => name));
+  const pool = new WorkerPool(
+    context.startWorker,
+    { keys: [], read: { connection: database.connection, snapshot: snapshot.token }, averageChunkBytes },
+    {
+      threads: threadsFor(context, manifest.summary.logicalBytes),
+      signal: context.signal,
+      onEvent: (event) => {
+        if (event.event === 'bytes') context.progress.advance(event.count);
+      },
+    },
+  );
+  try {
+    for (const table of manifest.tables) {
+      const ranges = await snapshot.ranges(table.name);
+      const parts = await pool.performAll(ranges.map((range) => ({ kind: 'digest-range' as const, range })));
+      const restored = sum(parts.map(({ digest }) => digest));
+      if (!restored.equals(sum(loaded.digests.get(table.name) ?? []))) {
+        throw new EnclaveManagerError(
+          'rows-differ',
+          `table "${table.name}" restored from backup ${manifest.summary.id} does not hold the rows of the backup`,
+        );
+      }
+    }
+  } finally {
+    await pool.close();
+    await snapshot.close();
+  }
+}
+
+function sum(digests: readonly Uint8Array[]): Buffer {
+  const total = new RowDigest();
+  for (const digest of digests) total.addDigest(digest);
+  return total.bytes();
+}

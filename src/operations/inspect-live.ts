@@ -1,0 +1,62 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import type { Database } from '#ports/database.ts';
+import type { ClusterRow } from '#store/cluster.ts';
+import { acquireLease } from '#store/leases.ts';
+import type { Lease } from '#store/held-lease.ts';
+import { operationLease, type Host, type OperationContext } from './context.ts';
+import { readLiveCluster } from './open-cluster.ts';
+
+/** The database that a restore is about to replace, as it was found at the start. */
+export interface Live {
+  /** `undefined`: there is none. */
+  readonly identity: string | undefined;
+  /** Present where the live database holds a cluster, which is then ours; its lease is held. */
+  readonly held: { readonly cluster: ClusterRow; readonly database: Database; readonly lease: Lease } | undefined;
+  /** Throws `lease-held` when the lease was lost since, or the name means another database now; the swap itself checks that again. */
+  assertUnchanged(): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** Takes the lease where there is a live database to hold one. Throws `repository-foreign` for another cluster's. */
+export async function inspectLive(
+  context: OperationContext,
+  { server }: Pick<Host, 'server'>,
+  keyring: OpenedKeyring,
+): Promise<Live> {
+  const identity = await server.databaseIdentity(server.liveName);
+  const assertSame = async (): Promise<void> => {
+    if ((await server.databaseIdentity(server.liveName)) === identity) return;
+    throw new EnclaveManagerError(
+      'lease-held',
+      `the database "${server.liveName}" is no longer the one that was there when this began; nothing was replaced`,
+    );
+  };
+  const cluster = await readLiveCluster({ server });
+  if (cluster === undefined) return { identity, held: undefined, assertUnchanged: assertSame, release: async () => {} };
+  if (cluster.clusterId !== keyring.clusterId) {
+    throw new EnclaveManagerError(
+      'repository-foreign',
+      `the database "${server.liveName}" belongs to cluster ${cluster.clusterId}, the backup to cluster ${keyring.clusterId}`,
+      {
+        hint: 'Restore it on a server, or into a database, of its own: ENCLAVE_MANAGER_DATABASE_URL.',
+      },
+    );
+  }
+  const database = server.open(server.liveName);
+  try {
+    const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
+    const release = async (): Promise<void> => {
+      await lease.release();
+      await database.close();
+    };
+    const assertUnchanged = async (): Promise<void> => {
+      await assertSame();
+      await lease.assertHeld();
+    };
+    return { identity, held: { cluster, database, lease }, assertUnchanged, release };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}

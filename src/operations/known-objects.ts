@@ -1,0 +1,60 @@
+import { chunksPrefix, parseChunkObjectPath } from '#format/layout.ts';
+import type { ObjectReference } from '#format/manifest.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import type { Catalog } from './read-catalog.ts';
+
+/** Chunks that need not be stored again, and why others do although a backup names them. */
+export interface KnownObjects {
+  /** Chunk id → the object a new manifest may name for it. */
+  readonly byId: ReadonlyMap<string, ObjectReference>;
+  /** Chunk id → what is wrong with every object an authentic manifest names for it. */
+  readonly unusable: ReadonlyMap<string, string>;
+  /** Objects that no backup names, as an interrupted backup leaves them; each is opened before it is used. */
+  readonly strays: readonly string[];
+}
+
+/**
+ * An id is known when an authentic manifest names an object for it that is present with its size and that no
+ * verification found bad. Everything else is stored anew, which heals older backups too.
+ */
+export async function readKnownObjects(store: ObjectStore, catalog: Catalog): Promise<KnownObjects> {
+  const sizes = await readObjectSizes(store);
+  const byId = new Map<string, ObjectReference>();
+  const unusable = new Map<string, string>();
+  const named = new Set<string>();
+  for (const { entry, objects } of catalog.backups) {
+    if (entry.authentic !== true) continue;
+    for (const object of objects) {
+      const id = idOf(object.name);
+      named.add(object.name);
+      const problem = catalog.badObjects.has(object.name)
+        ? 'is damaged'
+        : presenceProblem(sizes.get(object.name), object);
+      if (problem !== undefined) unusable.set(id, `${object.name} ${problem}`);
+      else if (!byId.has(id)) byId.set(id, object);
+    }
+  }
+  for (const id of byId.keys()) unusable.delete(id);
+  const strays = [...sizes.keys()].filter(
+    (name) => !named.has(name) && !catalog.badObjects.has(name) && !byId.has(idOf(name)),
+  );
+  return { byId, unusable, strays };
+}
+
+const idOf = (objectName: string): string => objectName.slice(0, objectName.indexOf('.'));
+
+export async function readObjectSizes(store: ObjectStore): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { key, sizeBytes } of store.list(chunksPrefix)) {
+    const name = parseChunkObjectPath(key);
+    if (name !== undefined) sizes.set(name, sizeBytes);
+  }
+  return sizes;
+}
+
+/** What is wrong with an object, judged by its presence and size alone. */
+export function presenceProblem(sizeBytes: number | undefined, expected: ObjectReference): string | undefined {
+  if (sizeBytes === undefined) return 'is missing';
+  if (sizeBytes !== expected.sizeBytes) return `has ${sizeBytes} bytes instead of ${expected.sizeBytes}`;
+  return undefined;
+}

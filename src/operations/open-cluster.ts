@@ -1,0 +1,136 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
+import type { Database } from '#ports/database.ts';
+import { readCluster, type ClusterRow } from '#store/cluster.ts';
+import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-documents.ts';
+import { migrate, schemaVersion } from '#store/migrate.ts';
+import { loadMigrations } from '#store/migrations.ts';
+import { createCluster, finishCreation } from './create-cluster.ts';
+import type { Cluster, Host, OperationContext } from './context.ts';
+import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
+import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
+import { rememberNode } from './remember-node.ts';
+
+export interface OpenedCluster {
+  readonly cluster: Cluster;
+  /** `created`: there was nothing; `adopted`: the cluster took over an empty repository. */
+  readonly outcome: 'opened' | 'created' | 'adopted';
+}
+
+/**
+ * What `serve` does at its start: opens the cluster of the live database, or creates one where the database is empty
+ * and nothing lies in the repository.
+ *
+ * Throws `restore-needed` for an empty database beside a filled repository, `no-key` on a host that is not enrolled,
+ * `repository-foreign`, `version-incompatible`, `sealing-unavailable`.
+ */
+export async function openOrCreateCluster(context: OperationContext, host: Host): Promise<OpenedCluster> {
+  const row = await readLiveCluster(host);
+  if (row === undefined) {
+    await refuseFilledRepository(host);
+    return { cluster: await createCluster(context, host), outcome: 'created' };
+  }
+  const cluster = await openCluster(context, host, { migrate: true });
+  if (row.state === 'creating') return { cluster: await finishCreation(context, cluster, row), outcome: 'created' };
+  const adopted = await adoptOrCheckRepository(context, cluster, row);
+  return { cluster, outcome: adopted ? 'adopted' : 'opened' };
+}
+
+/** Opens the cluster of the live database. Throws `restore-needed` where the database holds none, and as above. */
+export async function openCluster(
+  context: OperationContext,
+  host: Host,
+  options: { readonly migrate?: boolean } = {},
+): Promise<Cluster> {
+  const { server, store, sealing, localState } = host;
+  const row = await readLiveCluster(host);
+  if (row === undefined) {
+    await refuseFilledRepository(host);
+    throw new EnclaveManagerError(
+      'not-found',
+      `the database "${server.liveName}" at ${server.location} holds no cluster yet`,
+      {
+        hint: 'Start the manager once (serve): it creates the cluster.',
+      },
+    );
+  }
+  const database = server.open(server.liveName);
+  try {
+    if (options.migrate === true) await migrate(database);
+    else await checkSchemaIsCurrent(database);
+    const keyring = await openClusterKeyring(database, host, row);
+    await rememberNode({ keyring, localState }, sealing);
+    context.signal.throwIfAborted();
+    return { keyring, server, database, store, localState };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Documents come from database and repository together: either may have lost some, or miss the newest. */
+async function openClusterKeyring(database: Database, host: Host, row: ClusterRow): Promise<OpenedKeyring> {
+  const inDatabase = await readKeyringDocuments(database.queries);
+  const inRepository =
+    host.store === undefined || row.state === 'creating' ? [] : await readRepositoryDocuments(host.store);
+  const keyring = await openKeyring(union(inDatabase, inRepository), host.sealing);
+  if (keyring.clusterId !== row.clusterId) {
+    throw new EnclaveManagerError(
+      'forged',
+      `the keys in database "${database.name}" are of cluster ${keyring.clusterId}, its rows of cluster ${row.clusterId}`,
+    );
+  }
+  await database.transaction(async (queries) => await saveKeyringDocuments(queries, keyring.documents));
+  return keyring;
+}
+
+function union(first: readonly KeyringDocument[], second: readonly KeyringDocument[]): KeyringDocument[] {
+  const seen = new Set(first.map(({ path, bytes }) => `${path}\0${bytes.toString('base64')}`));
+  return [...first, ...second.filter(({ path, bytes }) => !seen.has(`${path}\0${bytes.toString('base64')}`))];
+}
+
+/** The cluster row of the live database; `undefined` where there is no database, no schema or no cluster. */
+export async function readLiveCluster({ server }: Pick<Host, 'server'>): Promise<ClusterRow | undefined> {
+  if ((await server.databaseIdentity(server.liveName)) === undefined) return undefined;
+  const database = server.open(server.liveName, { connections: 1 });
+  try {
+    const tables = await database.tableNames();
+    if (tables.includes('cluster')) return await readCluster(database.queries);
+    if (tables.length === 0 || tables.includes('schema_migrations')) return undefined;
+    throw new EnclaveManagerError(
+      'configuration',
+      `the database "${server.liveName}" at ${server.location} holds tables of something else: ${tables.slice(0, 5).join(', ')}`,
+      {
+        hint: 'Give Enclave Manager a database of its own in ENCLAVE_MANAGER_DATABASE_URL.',
+      },
+    );
+  } finally {
+    await database.close();
+  }
+}
+
+async function refuseFilledRepository({ server, store }: Host): Promise<void> {
+  if (store === undefined || (await isEmptyRepository(store))) return;
+  throw new EnclaveManagerError(
+    'restore-needed',
+    `the database "${server.liveName}" is empty while ${store.location} is not; nothing was created`,
+    {
+      hint: 'See what can be restored: enclave-manager restore plan latest — then restore it: enclave-manager restore run latest',
+    },
+  );
+}
+
+async function checkSchemaIsCurrent(database: Database): Promise<void> {
+  const version = await schemaVersion(database);
+  const newest = loadMigrations().length;
+  if (version === newest) return;
+  const hint =
+    version < newest
+      ? 'Bring it forward: database migrate, or start the manager.'
+      : 'Use the release that wrote it, or a newer one.';
+  throw new EnclaveManagerError(
+    'version-incompatible',
+    `database "${database.name}" has schema version ${version}; this program works with ${newest}`,
+    { hint },
+  );
+}

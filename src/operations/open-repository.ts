@@ -1,0 +1,81 @@
+import { isEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { backupsPrefix, keyringPrefix } from '#format/layout.ts';
+import { readManifestSummary } from '#format/manifest.ts';
+import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
+import { documentLimits } from '#keys/signed-document.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import type { Sealing } from '#ports/sealing.ts';
+
+/** Manifests whose own copy of the keyring is tried when `keyring/` is damaged. */
+const maxManifestsTried = 16;
+
+export interface Repository {
+  readonly store: ObjectStore;
+  readonly keyring: OpenedKeyring;
+}
+
+/**
+ * Opens the keys of a repository with this host's hardware and nothing else. Where `keyring/` is damaged, the copies
+ * that the newest manifests carry serve. Throws `no-key`, `sealing-unavailable`, `forged`.
+ */
+export async function openRepository(store: ObjectStore, sealing: Sealing): Promise<Repository> {
+  const documents = await readKeyringDocuments(store);
+  const opened = await tryOpen(documents, sealing);
+  if ('keyring' in opened && opensEveryEpoch(opened.keyring)) return { store, ...opened };
+  const copies = await readCopies(store);
+  const withThem = copies.length === 0 ? opened : await tryOpen(withCopies(documents, copies), sealing);
+  const best = 'keyring' in withThem ? withThem : opened;
+  if ('keyring' in best) return { store, ...best };
+  throw best.error;
+}
+
+type Attempt = { readonly keyring: OpenedKeyring } | { readonly error: EnclaveManagerError };
+
+async function tryOpen(documents: readonly KeyringDocument[], sealing: Sealing): Promise<Attempt> {
+  try {
+    return { keyring: await openKeyring(documents, sealing) };
+  } catch (error) {
+    if (isEnclaveManagerError(error) && ['no-key', 'damaged', 'forged'].includes(error.code)) return { error };
+    throw error;
+  }
+}
+
+/** A member has a slot of every epoch: where one is missing, a manifest may still have its copy. */
+function opensEveryEpoch({ epochs, epochsOpenableBy, nodeId }: OpenedKeyring): boolean {
+  return epochs.every((epoch) => epochsOpenableBy(nodeId).has(epoch));
+}
+
+/** Everything under `keyring/`, unverified. */
+export async function readKeyringDocuments(store: ObjectStore): Promise<KeyringDocument[]> {
+  const documents: KeyringDocument[] = [];
+  for await (const { key, sizeBytes } of store.list(keyringPrefix)) {
+    if (sizeBytes > documentLimits.epoch) continue;
+    const bytes = await store.get(key, { maxBytes: documentLimits.epoch });
+    if (bytes !== undefined) documents.push({ path: key, bytes });
+  }
+  return documents;
+}
+
+async function readCopies(store: ObjectStore): Promise<KeyringDocument[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(backupsPrefix)) keys.push(key);
+  const copies: KeyringDocument[] = [];
+  for (const key of keys.toReversed().slice(0, maxManifestsTried)) {
+    const bytes = await store.get(key, { maxBytes: documentLimits.manifest });
+    if (bytes === undefined) continue;
+    try {
+      copies.push(...readManifestSummary(bytes).keyring);
+    } catch (error) {
+      if (!isEnclaveManagerError(error)) throw error;
+    }
+  }
+  return copies;
+}
+
+/** A path may come several times; which bytes are authentic is for the keyring to find out. */
+function withCopies(documents: readonly KeyringDocument[], copies: readonly KeyringDocument[]): KeyringDocument[] {
+  const all = new Map(
+    [...documents, ...copies].map((document) => [`${document.path}\0${document.bytes.toString('base64')}`, document]),
+  );
+  return [...all.values()];
+}

@@ -1,0 +1,144 @@
+import { isEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { CatalogEntry } from '#model/backup.ts';
+import type { BackupId } from '#model/identifiers.ts';
+import type { DatabaseServer } from '#ports/database.ts';
+import type { LocalState } from '#ports/local-state.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import type { Sealing } from '#ports/sealing.ts';
+import { loadMigrations } from '#store/migrations.ts';
+import { readLiveCluster } from './open-cluster.ts';
+import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
+import { findBackup, readCatalog, type Catalog } from './read-catalog.ts';
+import { unverifiedNodes } from './unverified-nodes.ts';
+
+export interface RestorePlan {
+  readonly backup: CatalogEntry;
+  readonly clusterId: string;
+  /** `null` on a host without a key. */
+  readonly clusterKey: string | null;
+  readonly newestSequence: number;
+  readonly newestStartedAt: string;
+  /** Newer backups than this one, safety backups included. */
+  readonly newerBackups: number;
+  /** What this host remembers; `null`: nothing, so that freshness has to be confirmed. */
+  readonly highestSequenceSeen: number | null;
+  readonly openableHere: boolean;
+  /** Hosts that can open it. Not authenticated where `openableHere` is false. */
+  readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[];
+  readonly schemaVersion: number;
+  readonly programSchemaVersion: number;
+  readonly rows: number;
+  readonly logicalBytes: number;
+  readonly storedBytes: number;
+  readonly estimatedDurationMs: number;
+  /** `null` where no database could be asked. */
+  readonly server: PlannedServer | null;
+  /** Why `restore run` would refuse now; each a sentence. Empty: it would begin. */
+  readonly obstacles: readonly string[];
+}
+
+export interface PlannedServer {
+  readonly location: string;
+  readonly engine: string;
+  /** The database that would be replaced. */
+  readonly live: { readonly name: string; readonly sizeBytes: number; readonly clusterId: string | null } | null;
+  readonly missingPrivileges: readonly string[];
+}
+
+export interface PlanHost {
+  readonly store: ObjectStore;
+  readonly sealing: Sealing;
+  readonly localState: LocalState;
+  /** `undefined` where no database is reachable: planning needs none. */
+  readonly server: DatabaseServer | undefined;
+}
+
+/** Without a drill to go by: what a small server loads, with time for its start. */
+const loadBytesPerMs = 20_000;
+const startMs = 5_000;
+
+/** Looks at everything a restore needs and changes nothing. Works without a database, and without a key. */
+export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<RestorePlan> {
+  const opened = await tryOpen(host);
+  const repository = 'keyring' in opened ? opened : undefined;
+  const catalog = await readCatalog(host.store, repository?.keyring);
+  const { entry } = findBackup(catalog, idOrLatest);
+  const state = await host.localState.read();
+  const server = host.server === undefined ? null : await describeServer(host.server);
+  const programSchemaVersion = loadMigrations().length;
+  const newest = catalog.backups[0]!.entry;
+  const facts = {
+    backup: entry,
+    clusterId: entry.clusterId,
+    clusterKey: repository?.keyring.fingerprint ?? null,
+    newestSequence: newest.sequence,
+    newestStartedAt: newest.startedAt,
+    newerBackups: catalog.backups.findIndex((backup) => backup.entry === entry),
+    highestSequenceSeen: state?.clusterId === entry.clusterId ? state.highestSequence : null,
+    openableHere: repository !== undefined && entry.openableBy.includes(repository.keyring.nodeId),
+    openers: await findOpeners(host.store, repository, entry),
+    schemaVersion: entry.schemaVersion,
+    programSchemaVersion,
+    rows: entry.rows,
+    logicalBytes: entry.logicalBytes,
+    storedBytes: entry.storedBytes,
+    estimatedDurationMs: entry.lastDrill?.durationMs ?? Math.round(startMs + entry.logicalBytes / loadBytesPerMs),
+    server,
+  };
+  return { ...facts, obstacles: obstacles(facts, catalog, 'keyring' in opened ? undefined : opened) };
+}
+
+async function tryOpen(host: PlanHost): Promise<Repository | EnclaveManagerError> {
+  try {
+    return await openRepository(host.store, host.sealing);
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'no-key') || isEnclaveManagerError(error, 'sealing-unavailable')) return error;
+    throw error;
+  }
+}
+
+async function findOpeners(
+  store: ObjectStore,
+  repository: Repository | undefined,
+  entry: CatalogEntry,
+): Promise<RestorePlan['openers']> {
+  const nodes =
+    repository?.keyring.membership.nodes ?? unverifiedNodes(await readKeyringDocuments(store), entry.epochs);
+  return nodes
+    .filter(({ nodeId }) => repository === undefined || entry.openableBy.includes(nodeId))
+    .map(({ nodeId, name, site }) => ({ nodeId, name, site }));
+}
+
+async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
+  const { liveName, location, engine, version } = server;
+  const exists = (await server.databaseIdentity(liveName)) !== undefined;
+  const cluster = exists ? await readLiveCluster({ server }) : undefined;
+  const live = exists
+    ? { name: liveName, sizeBytes: await server.databaseSizeBytes(liveName), clusterId: cluster?.clusterId ?? null }
+    : null;
+  return { location, engine: `${engine} ${version}`, live, missingPrivileges: await server.missingPrivileges() };
+}
+
+function obstacles(
+  plan: Omit<RestorePlan, 'obstacles'>,
+  catalog: Catalog,
+  failure: EnclaveManagerError | undefined,
+): string[] {
+  const found: string[] = [];
+  if (failure !== undefined) found.push(`This host cannot open it: ${failure.message}.`);
+  else if (!plan.openableHere) found.push('This host has no key for the epochs of this backup.');
+  if (plan.schemaVersion > plan.programSchemaVersion) {
+    found.push(
+      `The backup has schema ${plan.schemaVersion}; this program knows up to ${plan.programSchemaVersion}. Use version ${plan.backup.productVersion} or newer.`,
+    );
+  }
+  if (plan.highestSequenceSeen !== null && catalog.highestSequence < plan.highestSequenceSeen) {
+    found.push(
+      `This host has seen sequence ${plan.highestSequenceSeen}; the newest here is ${catalog.highestSequence}: newer backups were deleted or hidden.`,
+    );
+  }
+  const live = plan.server?.live;
+  if (live?.clusterId != null && live.clusterId !== plan.clusterId)
+    found.push(`The database "${live.name}" belongs to another cluster, ${live.clusterId}.`);
+  return [...found, ...(plan.server?.missingPrivileges ?? [])];
+}

@@ -1,0 +1,112 @@
+import type { CatalogEntry } from '#model/backup.ts';
+import { dueOf, periodDue, type Due, type RunHistory, type Schedule } from '#model/schedule.ts';
+import type { Queries } from '#store/tables.ts';
+import { listRuns, type Run, type RunKind } from '#store/runs.ts';
+import type { Catalog } from './read-catalog.ts';
+
+export interface ScheduleSettings {
+  readonly backupSchedule: Schedule | undefined;
+  readonly drillSchedule: Schedule | undefined;
+  /** Every chunk is read back at least once in this time. */
+  readonly verifyPeriodMs: number;
+}
+
+/** One schedule with what is known of its runs. */
+export interface ScheduleState {
+  readonly kind: RunKind;
+  /** For people: cron text, or the period. `null`: not scheduled. */
+  readonly schedule: string | null;
+  readonly due: Due | undefined;
+  readonly history: RunHistory;
+  /** Newest first. */
+  readonly runs: readonly Run[];
+}
+
+const runsShown = 20;
+
+/**
+ * The schedules, with histories from the database and the repository together: runs that failed are in the database
+ * only, and after a restore only the repository knows of those that succeeded.
+ */
+export async function readSchedules(
+  queries: Queries,
+  catalog: Catalog | undefined,
+  settings: ScheduleSettings,
+  since: Date,
+  now: Date,
+): Promise<Record<RunKind, ScheduleState>> {
+  const entries =
+    catalog?.backups
+      .map(({ entry }) => entry)
+      .filter(({ authentic, kind }) => authentic === true && kind !== 'safety') ?? [];
+  const state = async (
+    kind: RunKind,
+    schedule: string | null,
+    lastSuccess: Date | undefined,
+    dueFor: (history: RunHistory) => Due | undefined,
+  ): Promise<ScheduleState> => {
+    const runs = await listRuns(queries, { kind, limit: runsShown });
+    const history = historyOf(runs, lastSuccess, since);
+    return { kind, schedule, history, runs, due: dueFor(history) };
+  };
+  const { backupSchedule, drillSchedule, verifyPeriodMs } = settings;
+  const days = Math.round(verifyPeriodMs / 86_400_000);
+  return {
+    backup: await state(
+      'backup',
+      backupSchedule?.text ?? null,
+      newest(entries, ({ startedAt }) => startedAt),
+      (history) => backupSchedule && dueOf(backupSchedule, history, now),
+    ),
+    drill: await state(
+      'drill',
+      drillSchedule?.text ?? null,
+      newest(entries, ({ lastDrill }) => (lastDrill?.passed ? lastDrill.at : undefined)),
+      (history) => drillSchedule && dueOf(drillSchedule, history, now),
+    ),
+    verify: await state('verify', `every chunk within ${days} days`, oldestRead(entries), (history) =>
+      entries.length === 0
+        ? undefined
+        : periodDue(verifyPeriodMs / 2, { ...history, lastSuccessAt: oldestRead(entries) }, now),
+    ),
+  };
+}
+
+/** Backups with a chunk that was not read back in the last half of the period. */
+export function dueForReading(catalog: Catalog, verifyPeriodMs: number, now: Date): string[] {
+  const limit = now.getTime() - verifyPeriodMs / 2;
+  return catalog.backups
+    .filter(
+      ({ entry }) =>
+        entry.authentic === true && (entry.verified === null || Date.parse(entry.verified.oldestReadAt) <= limit),
+    )
+    .map(({ entry }) => entry.id);
+}
+
+function historyOf(runs: readonly Run[], lastSuccess: Date | undefined, since: Date): RunHistory {
+  const lastRun = runs.find(({ outcome }) => outcome === 'succeeded')?.beganAt;
+  const lastSuccessAt = later(lastRun, lastSuccess);
+  const failed = runs.filter(
+    (run) => run.outcome === 'failed' && (lastSuccessAt === undefined || run.beganAt > lastSuccessAt),
+  );
+  return { since, lastSuccessAt, failures: failed.length, lastFailureAt: failed[0]?.endedAt ?? undefined };
+}
+
+function newest(
+  entries: readonly CatalogEntry[],
+  timeOf: (entry: CatalogEntry) => string | undefined,
+): Date | undefined {
+  const times = entries.map(timeOf).filter((time) => time !== undefined);
+  return times.length === 0 ? undefined : new Date(Math.max(...times.map((time) => Date.parse(time))));
+}
+
+/** A backup that was never read back counts as read when it was made, so that its turn comes. */
+function oldestRead(entries: readonly CatalogEntry[]): Date | undefined {
+  const times = entries.map(({ verified, endedAt }) => Date.parse(verified?.oldestReadAt ?? endedAt));
+  return times.length === 0 ? undefined : new Date(Math.min(...times));
+}
+
+function later(a: Date | undefined, b: Date | undefined): Date | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a > b ? a : b;
+}

@@ -1,0 +1,164 @@
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { CatalogEntry } from '#model/backup.ts';
+import { judgeHealth, type Finding, type HealthFacts } from '#model/health.ts';
+import { productVersion } from '#model/product.ts';
+import { readCluster } from '#store/cluster.ts';
+import { schemaVersion } from '#store/migrate.ts';
+import type { RunKind } from '#store/runs.ts';
+import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
+import type { Cluster, OperationContext } from './context.ts';
+import { readCatalog, type Catalog } from './read-catalog.ts';
+import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
+
+export interface StatusSettings extends ScheduleSettings {
+  /** Which of database, repository and key lie on one disk (see `model/health.ts`). */
+  readonly onOneDisk: readonly string[];
+}
+
+export interface Status {
+  readonly healthy: boolean;
+  readonly findings: readonly Finding[];
+  readonly productVersion: string;
+  readonly clusterId: string;
+  readonly clusterKey: string;
+  readonly nodeId: string;
+  readonly database: {
+    readonly location: string;
+    readonly name: string;
+    readonly engine: string;
+    readonly schemaVersion: number;
+  };
+  /** `null`: this manager runs without backups. */
+  readonly repository: string | null;
+  /** The newest backup that is not a safety backup. */
+  readonly lastBackup: CatalogEntry | null;
+  /** The newest drill of any backup: the headline. */
+  readonly lastDrill: {
+    readonly backupId: string;
+    readonly at: string;
+    readonly passed: boolean;
+    readonly durationMs: number;
+  } | null;
+  readonly backups: number;
+  readonly highestSequence: number;
+  readonly schedules: Readonly<Record<RunKind, ScheduleStatus>>;
+  readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[];
+  /** Databases that restores left beside the live one. */
+  readonly leftDatabases: readonly LeftDatabase[];
+}
+
+export interface ScheduleStatus {
+  readonly schedule: string | null;
+  readonly nextDue: string | null;
+  readonly overdue: boolean;
+  readonly history: readonly {
+    readonly beganAt: string;
+    readonly endedAt: string | null;
+    readonly outcome: string;
+    readonly message: string | null;
+  }[];
+}
+
+/** Everything that `status` and the start screen show, from database and repository as they are now. */
+export async function readStatus(
+  context: Pick<OperationContext, 'clock'>,
+  cluster: Cluster,
+  settings: StatusSettings,
+): Promise<Status> {
+  const { keyring, database, server } = cluster;
+  const now = context.clock.now();
+  const { catalog, repository } = await tryCatalog(cluster);
+  const row = await readCluster(database.queries);
+  const schedules = await readSchedules(database.queries, catalog, settings, row?.createdAt ?? now, now);
+  const lastBackup = catalog?.backups.find(({ entry }) => entry.kind !== 'safety')?.entry ?? null;
+  const lastDrill = newestDrill(catalog);
+  const own = keyring.membership.nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
+  const health = judgeHealth({
+    repository,
+    newestBackup:
+      lastBackup === null
+        ? undefined
+        : { ...lastBackup, verified: lastBackup.verified !== null, openers: lastBackup.openableBy.length },
+    lastDrill: lastDrill ?? undefined,
+    backupDue: schedules.backup.due,
+    drillDue: schedules.drill.due,
+    verifyDue: schedules.verify.due,
+    failedRuns: Object.values(schedules).flatMap(failedRun),
+    onOneDisk: settings.onOneDisk,
+    softwareSealing: own?.sealingProvider === 'software',
+  });
+  return {
+    ...health,
+    productVersion,
+    clusterId: keyring.clusterId,
+    clusterKey: keyring.fingerprint,
+    nodeId: keyring.nodeId,
+    database: {
+      location: server.location,
+      name: database.name,
+      engine: `${server.engine} ${server.version}`,
+      schemaVersion: await schemaVersion(database),
+    },
+    repository: cluster.store?.location ?? null,
+    lastBackup,
+    lastDrill,
+    backups: catalog?.backups.length ?? 0,
+    highestSequence: catalog?.highestSequence ?? 0,
+    schedules: {
+      backup: scheduleStatus(schedules.backup),
+      drill: scheduleStatus(schedules.drill),
+      verify: scheduleStatus(schedules.verify),
+    },
+    openers: openersOf(cluster, lastBackup),
+    leftDatabases: await leftDatabases(server),
+  };
+}
+
+async function tryCatalog({
+  store,
+  keyring,
+}: Cluster): Promise<{ readonly catalog: Catalog | undefined; readonly repository: HealthFacts['repository'] }> {
+  if (store === undefined) return { catalog: undefined, repository: 'none' };
+  try {
+    return { catalog: await readCatalog(store, keyring), repository: 'reachable' };
+  } catch (error) {
+    if (isEnclaveManagerError(error)) return { catalog: undefined, repository: 'unreachable' };
+    throw error;
+  }
+}
+
+function newestDrill(catalog: Catalog | undefined): Status['lastDrill'] {
+  const drills =
+    catalog?.backups.flatMap(({ entry }) =>
+      entry.lastDrill === null ? [] : [{ backupId: entry.id, ...entry.lastDrill }],
+    ) ?? [];
+  return drills.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at))[0] ?? null;
+}
+
+function openersOf({ keyring }: Cluster, backup: CatalogEntry | null): Status['openers'] {
+  const nodes = keyring.membership.nodes.filter(({ nodeId }) => backup?.openableBy.includes(nodeId));
+  return nodes.map(({ nodeId, name, site }) => ({ nodeId, name, site }));
+}
+
+/** The newest run, where it failed and nothing of its kind succeeded since. */
+function failedRun({ kind, history, runs }: ScheduleState): HealthFacts['failedRuns'] {
+  const newest = runs.find(({ outcome }) => outcome === 'failed' || outcome === 'succeeded');
+  if (newest?.outcome !== 'failed' || history.failures === 0) return [];
+  return [
+    {
+      kind,
+      at: (newest.endedAt ?? newest.beganAt).toISOString(),
+      message: newest.error?.message ?? 'no reason recorded',
+    },
+  ];
+}
+
+function scheduleStatus({ schedule, due, runs }: ScheduleState): ScheduleStatus {
+  const history = runs.map(({ beganAt, endedAt, outcome, error }) => ({
+    beganAt: beganAt.toISOString(),
+    endedAt: endedAt?.toISOString() ?? null,
+    outcome,
+    message: error?.message ?? null,
+  }));
+  return { schedule, nextDue: due?.attemptAt.toISOString() ?? null, overdue: due?.overdue ?? false, history };
+}

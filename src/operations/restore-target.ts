@@ -1,0 +1,131 @@
+import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Manifest } from '#format/manifest.ts';
+import { markerPath } from '#format/layout.ts';
+import { readMarker } from '#format/marker.ts';
+import { documentLimits } from '#keys/signed-document.ts';
+import type { BackupId } from '#model/identifiers.ts';
+import type { LocalState } from '#ports/local-state.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import type { Sealing } from '#ports/sealing.ts';
+import type { OperationContext } from './context.ts';
+import { checkSchema } from './load-backup.ts';
+import { openRepository, type Repository } from './open-repository.ts';
+import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
+import { readManifest } from './read-manifest.ts';
+import { refuseLost, verifyBackups } from './verify-backup.ts';
+
+/** What makes a host believe that the repository shows the newest state of the right cluster. */
+export interface Trust {
+  /** Fingerprint from a recovery line; needed where this host remembers no cluster, unless a person confirmed. */
+  readonly clusterKey?: string;
+  readonly atLeastSequence?: number;
+  /** A person saw cluster, fingerprint, newest sequence and date, and said yes. */
+  readonly confirmed: boolean;
+}
+
+export interface RestoreTarget extends Repository {
+  readonly catalog: Catalog;
+  readonly backup: CatalogBackup;
+  readonly manifest: Manifest;
+}
+
+/** Resolves and authenticates the backup to restore. Throws `no-key`, `forged`, `not-found`, `version-incompatible`, `usage`. */
+export async function openRestoreTarget(
+  host: { readonly store: ObjectStore; readonly sealing: Sealing; readonly localState: LocalState },
+  idOrLatest: BackupId | 'latest',
+  trust: Trust,
+): Promise<RestoreTarget> {
+  const repository = await openRepository(host.store, host.sealing);
+  const catalog = await readCatalog(host.store, repository.keyring);
+  await checkOwner(repository);
+  await checkFreshness(repository, catalog, host.localState, trust);
+  const backup = findBackup(catalog, idOrLatest);
+  const manifest = await readManifest(host.store, repository.keyring, backup.entry.id);
+  checkSchema(manifest);
+  return { ...repository, catalog, backup, manifest };
+}
+
+/** A backup that was never verified is verified first; one that fails is not restored. */
+export async function requireVerified(context: OperationContext, target: RestoreTarget): Promise<void> {
+  const { entry } = target.backup;
+  if (entry.verified !== null) return;
+  context.progress.note(`backup ${entry.id} was not verified yet; reading all of it first`);
+  const result = await verifyBackups(context, target, [entry.id]);
+  if (result.failed.length === 0) return;
+  const good = target.catalog.backups.find(
+    (backup) => backup.entry.verified !== null && backup.entry.kind !== 'safety',
+  );
+  try {
+    refuseLost(result);
+  } catch (error) {
+    const hint =
+      good === undefined
+        ? 'No backup here is verified.'
+        : `The newest verified backup is ${good.entry.id}: restore run ${good.entry.id}`;
+    throw new EnclaveManagerError('damaged', toEnclaveManagerError(error).message, { hint, cause: error });
+  }
+}
+
+/** The marker may be lost, but it must not name somebody else. */
+async function checkOwner({ store, keyring }: Repository): Promise<void> {
+  const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker });
+  if (bytes === undefined) return;
+  const { clusterId } = readMarker(bytes);
+  if (clusterId !== keyring.clusterId) {
+    throw new EnclaveManagerError(
+      'repository-foreign',
+      `${store.location} belongs to cluster ${clusterId}; the keys that open here are of cluster ${keyring.clusterId}`,
+    );
+  }
+}
+
+/**
+ * Keys prove who wrote a backup, not that it is the newest. A host that remembers the cluster holds the repository to
+ * its high-water mark; one that remembers nothing needs a person, or the recovery line.
+ */
+async function checkFreshness(
+  { keyring, store }: Repository,
+  catalog: Catalog,
+  localState: LocalState,
+  trust: Trust,
+): Promise<void> {
+  const state = await localState.read();
+  const remembered = state?.clusterId === keyring.clusterId ? state : undefined;
+  if (state !== undefined && remembered === undefined && trust.clusterKey === undefined) {
+    throw new EnclaveManagerError(
+      'repository-foreign',
+      `this host belongs to cluster ${state.clusterId}, but ${store.location} to cluster ${keyring.clusterId}`,
+      {
+        hint: 'If this is meant, name the cluster by its key: --cluster-key FINGERPRINT',
+      },
+    );
+  }
+  if (trust.clusterKey !== undefined && trust.clusterKey !== keyring.fingerprint) {
+    throw new EnclaveManagerError(
+      'forged',
+      `the cluster key of ${store.location} is ${keyring.fingerprint}, not ${trust.clusterKey}`,
+      {
+        hint: 'Compare with the recovery line that every backup prints. If it differs, this is another cluster, or somebody forged it.',
+      },
+    );
+  }
+  if (remembered === undefined && trust.clusterKey === undefined && !trust.confirmed) {
+    throw new EnclaveManagerError(
+      'usage',
+      `this host remembers no cluster, so it cannot tell whether ${store.location} shows the newest backups`,
+      {
+        hint: 'Add --cluster-key with the fingerprint from the recovery line that every backup prints, or run it on a terminal and confirm.',
+      },
+    );
+  }
+  const wanted = Math.max(trust.atLeastSequence ?? 0, remembered?.highestSequence ?? 0);
+  if (catalog.highestSequence < wanted && trust.atLeastSequence !== catalog.highestSequence) {
+    throw new EnclaveManagerError(
+      'forged',
+      `the newest backup in ${store.location} has sequence ${catalog.highestSequence}, but sequence ${wanted} existed: newer backups were deleted or hidden`,
+      {
+        hint: `Find the newer backups. To restore without them, say so: --at-least-sequence ${catalog.highestSequence}`,
+      },
+    );
+  }
+}

@@ -1,0 +1,208 @@
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Incarnation } from '#model/backup.ts';
+import { timedId, type BackupId } from '#model/identifiers.ts';
+import { beforeName, stagingName, type RestoreId } from '#model/restore-names.ts';
+import type { Database } from '#ports/database.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import { migrate } from '#store/migrate.ts';
+import { updateRestore } from '#store/restores.ts';
+import type { Host, OperationContext } from './context.ts';
+import { fence } from './fence.ts';
+import { inspectLive, type Live } from './inspect-live.ts';
+import { loadBackup } from './load-backup.ts';
+import { prepareStaging } from './prepare-staging.ts';
+import { recordVerification } from './record-verification.ts';
+import { rememberNode } from './remember-node.ts';
+import { rememberSequence } from './remember-sequence.ts';
+import { openRestoreTarget, requireVerified, type RestoreTarget, type Trust } from './restore-target.ts';
+import { takeSafetyBackup } from './safety-backup.ts';
+import { verifyBackups } from './verify-backup.ts';
+
+export interface RestoreOptions {
+  readonly backup: BackupId | 'latest';
+  readonly trust: Trust;
+  /** `false` only when asked for by name: what is there now is then lost with `restore cleanup`. */
+  readonly safetyBackup: boolean;
+}
+
+export interface RestoreResult {
+  readonly restoreId: RestoreId;
+  readonly backupId: BackupId;
+  readonly sequence: number;
+  readonly tables: number;
+  readonly rows: number;
+  readonly durationMs: number;
+  readonly incarnation: Incarnation;
+  readonly safetyBackupId: BackupId | null;
+  /** The replaced database, kept until `restore cleanup`; `null` where there was none. */
+  readonly beforeDatabase: string | null;
+}
+
+/**
+ * Restores a backup into a new database beside the live one, and swaps the two in one step when every row is there and
+ * counted. A failure or a crash anywhere leaves either the old database serving or the new one complete.
+ */
+export async function restore(
+  context: OperationContext,
+  host: Host & { readonly store: ObjectStore },
+  options: RestoreOptions,
+): Promise<RestoreResult> {
+  const begunMs = context.clock.monotonicMs();
+  context.progress.phase('looking at the repository');
+  const target = await openRestoreTarget(host, options.backup, options.trust);
+  await requireVerified(context, target);
+  context.crashPoints.reach('restore.planned');
+  const live = await inspectLive(context, host, target.keyring);
+  try {
+    const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
+    const safety = options.safetyBackup ? await takeSafetyBackup(context, host, target.keyring, live) : null;
+    context.crashPoints.reach('restore.safety-backup-taken');
+    const outcome = await buildAndSwap(context, host, target, live, {
+      restoreId,
+      safety,
+      withSafety: options.safetyBackup,
+    });
+    context.progress.end();
+    return {
+      restoreId,
+      backupId: target.backup.entry.id,
+      sequence: target.backup.entry.sequence,
+      tables: target.manifest.tables.length,
+      rows: target.manifest.summary.rows,
+      durationMs: Math.round(context.clock.monotonicMs() - begunMs),
+      ...outcome,
+    };
+  } finally {
+    await live.release();
+  }
+}
+
+interface Chosen {
+  readonly restoreId: RestoreId;
+  readonly safety: BackupId | null;
+  readonly withSafety: boolean;
+}
+
+type Outcome = Pick<RestoreResult, 'incarnation' | 'safetyBackupId' | 'beforeDatabase'>;
+
+async function buildAndSwap(
+  context: OperationContext,
+  host: Host,
+  target: RestoreTarget,
+  live: Live,
+  chosen: Chosen,
+): Promise<Outcome> {
+  const { server } = host;
+  const names = {
+    live: server.liveName,
+    staging: stagingName(server.liveName, chosen.restoreId),
+    before: beforeName(server.liveName, chosen.restoreId),
+    expectedLive: live.identity,
+  };
+  await server.createDatabase(names.staging, live.identity === undefined ? {} : { like: names.live });
+  context.crashPoints.reach('restore.staging-created');
+  const staging = server.open(names.staging);
+  let swapped = false;
+  try {
+    await load(context, target, staging);
+    await migrate(staging);
+    await live.assertUnchanged();
+    const fenced = await fence(context, live);
+    try {
+      const safetyBackupId = chosen.withSafety
+        ? ((await takeSafetyBackup(context, host, target.keyring, live)) ?? chosen.safety)
+        : null;
+      context.crashPoints.reach('restore.fenced');
+      const beforeDatabase = live.held === undefined ? null : names.before;
+      const incarnation = await prepareStaging(context, staging, target, live, {
+        restoreId: chosen.restoreId,
+        safetyBackupId,
+        beforeDatabase,
+      });
+      context.crashPoints.reach('restore.prepared');
+      await staging.close();
+      await live.assertUnchanged();
+      context.signal.throwIfAborted();
+      context.progress.phase('swapping the databases');
+      await server.swap(names);
+      swapped = true;
+      context.crashPoints.reach('restore.swapped');
+      // A database without a cluster holds nothing that anybody could go back to.
+      if (beforeDatabase === null) await server.dropDatabase(names.before);
+      await finish(context, host, target, chosen.restoreId);
+      return { incarnation, safetyBackupId, beforeDatabase };
+    } finally {
+      if (swapped) fenced.leave();
+      else await fenced.lift();
+    }
+  } catch (error) {
+    if (swapped) throw incomplete(error);
+    await discard(staging, host, names.staging);
+    throw failed(error);
+  }
+}
+
+/** What loading finds damaged is recorded, so that the next backup stores it anew. */
+async function load(context: OperationContext, target: RestoreTarget, staging: Database): Promise<void> {
+  const { store, keyring, manifest } = target;
+  const { id } = manifest.summary;
+  try {
+    const { healed } = await loadBackup(context, target, manifest, staging, { digest: false });
+    for (const { name, healedBy } of healed)
+      context.progress.note(`chunk object ${name} is damaged; its rows came from ${healedBy}`);
+    if (healed.length === 0) return;
+    const bad = healed.map(({ name }) => name);
+    await recordVerification(context, store, keyring, {
+      backups: [id],
+      level: 'restored',
+      passed: true,
+      objects: null,
+      bad,
+    });
+  } catch (error) {
+    // Where the reading fails as well, the damage that was met first is what the caller hears of.
+    if (isEnclaveManagerError(error, 'damaged')) await verifyBackups(context, target, [id]).catch(() => {});
+    throw error;
+  }
+}
+
+/** After the swap the restored data serves; what is left is bookkeeping, and any host can repeat it. */
+async function finish(
+  context: OperationContext,
+  host: Host,
+  target: RestoreTarget,
+  restoreId: RestoreId,
+): Promise<void> {
+  const database = host.server.open(host.server.liveName);
+  try {
+    await updateRestore(database.queries, restoreId, { state: 'complete', endedAt: context.clock.now() });
+    await rememberNode({ keyring: target.keyring, localState: host.localState }, host.sealing);
+    await rememberSequence({ keyring: target.keyring, localState: host.localState }, target.catalog.highestSequence);
+    context.crashPoints.reach('restore.recorded');
+  } finally {
+    await database.close();
+  }
+}
+
+/** The half-built database is of no use to anybody; where even dropping it fails, `restore cleanup` does it later. */
+async function discard(staging: Database, { server }: Host, name: string): Promise<void> {
+  await staging.close().catch(() => {});
+  await server.dropDatabase(name).catch(() => {});
+}
+
+function incomplete(error: unknown): EnclaveManagerError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new EnclaveManagerError(
+    'follow-up-incomplete',
+    `the restored data serves, but the restore was not recorded as complete: ${message}`,
+    { cause: error },
+  );
+}
+
+function failed(error: unknown): unknown {
+  if (isEnclaveManagerError(error) && error.code !== 'unexpected') return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new EnclaveManagerError('restore-failed', `the restore failed and the old data is untouched: ${message}`, {
+    cause: error,
+  });
+}

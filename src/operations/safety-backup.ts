@@ -1,0 +1,40 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import type { BackupId } from '#model/identifiers.ts';
+import { backUpUnderLease } from './create-backup.ts';
+import type { Host, OperationContext } from './context.ts';
+import type { Live } from './inspect-live.ts';
+
+/**
+ * Backs up what a restore is about to replace; `null` where there is nothing. Where it is impossible the restore stops,
+ * unless it was told to go on without.
+ */
+export async function takeSafetyBackup(
+  context: OperationContext,
+  host: Host,
+  keyring: OpenedKeyring,
+  live: Live,
+): Promise<BackupId | null> {
+  if (live.held === undefined || live.held.cluster.state === 'creating') return null;
+  const { database, lease } = live.held;
+  const { server, store, localState } = host;
+  context.progress.note('taking a safety backup of what is there now');
+  try {
+    const { id } = await backUpUnderLease(
+      context,
+      { keyring, server, database, store, localState },
+      { kind: 'safety', lease },
+    );
+    return id;
+  } catch (error) {
+    if (!(error instanceof EnclaveManagerError) || context.signal.aborted) throw error;
+    throw new EnclaveManagerError(
+      error.code,
+      `no safety backup of "${database.name}" could be taken: ${error.message}`,
+      {
+        cause: error,
+        hint: 'Mend the cause, or go on without one: --without-safety-backup. The replaced database is kept until restore cleanup either way.',
+      },
+    );
+  }
+}

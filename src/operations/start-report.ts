@@ -1,0 +1,16 @@
+import type { Status } from './read-status.ts';
+
+/** What `serve` says once everything is up. */
+export interface StartReport {
+  /** `created`: this start made the cluster; `adopted`: it took over an empty repository. */
+  readonly outcome: 'created' | 'adopted' | 'opened';
+  /** Where the health endpoints answer: `http://127.0.0.1:8080`. */
+  readonly address: string;
+  readonly dataDirectory: string;
+  readonly nodeName: string;
+  readonly keyFile: string;
+  readonly embeddedDatabase: boolean;
+  /** What the first drill read and compared, when this start took one. */
+  readonly drilled: { readonly rows: number; readonly tables: number } | null;
+  readonly status: Status;
+}

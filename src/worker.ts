@@ -1,0 +1,20 @@
+/** Composition root of the worker threads: opens the adapters that a job names and performs requests one at a time. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
+import { openRowReader } from '#adapters/postgresql/row-reader.ts';
+import { openRowWriter } from '#adapters/postgresql/row-writer.ts';
+import { systemRandomness } from '#adapters/system/randomness.ts';
+import { WorkerLoop } from '#pipeline/worker-loop.ts';
+import type { WorkerRequest, WorkerSetup } from '#pipeline/worker-protocol.ts';
+
+const loop = new WorkerLoop(
+  workerData as WorkerSetup,
+  {
+    randomness: systemRandomness,
+    openStore: (connection) => new DirectoryStore(connection.path),
+    openReader: openRowReader,
+    openWriter: openRowWriter,
+  },
+  (message) => parentPort?.postMessage(message),
+);
+parentPort?.on('message', (request: WorkerRequest) => void loop.handle(request));

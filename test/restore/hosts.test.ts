@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { createBackup } from '#operations/create-backup.ts';
+import type { Cluster } from '#operations/context.ts';
+import { admitJoinRequests, enrolNode, inviteNode } from '#operations/enrol-node.ts';
+import { readCatalog } from '#operations/read-catalog.ts';
+import { restore } from '#operations/restore.ts';
+import { listAuditEvents } from '#store/audit.ts';
+import { makeCluster } from '../fixtures/cluster.ts';
+import { dumpDatabase } from '../fixtures/dump.ts';
+import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
+import { freshDatabaseName } from '../fixtures/postgresql.ts';
+import { confirmed, reopen } from '../fixtures/restoring.ts';
+import { addUsers } from '../fixtures/rows.ts';
+
+/** Another machine beside the same database and repository. */
+async function anotherHost({ server, directory }: TestHost, name: string): Promise<TestHost> {
+  return await makeHost({ name, site: 'second-site', liveName: server.liveName, repository: `${directory}/backups` });
+}
+
+/** Answers join requests as a running manager does, until the enrolment has ended. */
+async function enrolBeside(host: TestHost, cluster: Cluster, token: string) {
+  let ended = false;
+  const answering = (async () => {
+    while (!ended) {
+      await admitJoinRequests(makeContext(), cluster);
+      await makeContext().clock.sleep(50);
+    }
+  })();
+  try {
+    return await enrolNode(makeContext(), host, { token, waitMs: 30_000 });
+  } finally {
+    ended = true;
+    await answering;
+  }
+}
+
+describe('a second host', () => {
+  it('opens backups made before it joined, and restores alone when the first is gone', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await addUsers(cluster.database, 9);
+    const backup = await createBackup(context, cluster, { kind: 'manual' });
+    const wanted = await dumpDatabase(cluster.database);
+    const second = await anotherHost(host, 'host-b');
+    await expect(restore(context, second, confirmed)).rejects.toMatchObject({ code: 'no-key', exitCode: 21 });
+    const { token } = await inviteNode(context, cluster);
+
+    const enrolled = await enrolBeside(second, cluster, token);
+
+    expect(enrolled).toMatchObject({
+      name: 'host-b',
+      clusterId: cluster.keyring.clusterId,
+      clusterKey: cluster.keyring.fingerprint,
+      epochs: [1],
+    });
+    expect(await second.localState.read()).toMatchObject({
+      nodeId: enrolled.nodeId,
+      clusterKey: cluster.keyring.fingerprint,
+    });
+    const opened = await reopen(context, second);
+    expect(opened.keyring.membership).toMatchObject({
+      number: 2,
+      nodes: [{ name: 'host-a' }, { name: 'host-b', site: 'second-site', grade: 'unattested' }],
+    });
+    const events = await listAuditEvents(opened.database.queries, { type: 'NODE_STATUS' });
+    expect(events.map(({ action, subject }) => [action, subject])).toContainEqual(['node enrolled', enrolled.nodeId]);
+    const [entry] = (await readCatalog(second.store, opened.keyring)).backups;
+    expect(entry?.entry.openableBy.toSorted()).toEqual([cluster.keyring.nodeId, enrolled.nodeId].toSorted());
+
+    const alone = await makeHost({
+      directory: second.directory,
+      repository: `${host.directory}/backups`,
+      liveName: freshDatabaseName(),
+    });
+    const result = await restore(makeContext(), alone, confirmed);
+    expect(result.backupId).toBe(backup.id);
+    const restored = await reopen(context, alone);
+    // Keys are of the newest membership, rows of the backup.
+    const { credentials, key_slots: slots, memberships, ...rows } = await dumpDatabase(restored.database);
+    expect(rows).toEqual(expect.objectContaining({ users: wanted['users'], key_epochs: wanted['key_epochs'] }));
+    expect([credentials?.length, slots?.length, memberships?.length]).toEqual([2, 2, 2]);
+    await expect(createBackup(makeContext(), restored, { kind: 'manual' })).resolves.toMatchObject({
+      sequence: 2,
+      clusterKey: enrolled.clusterKey,
+    });
+  });
+
+  it('is refused with a token that was used, that is not from here, or that was mistyped', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await createBackup(context, cluster, { kind: 'manual' });
+    const { token } = await inviteNode(context, cluster);
+    await enrolBeside(await anotherHost(host, 'host-b'), cluster, token);
+    const opened = await reopen(context, host);
+    const late = await anotherHost(host, 'host-c');
+
+    await expect(enrolBeside(late, opened, token)).rejects.toMatchObject({
+      code: 'not-permitted',
+      exitCode: 40,
+      message: expect.stringContaining('was used already'),
+    });
+
+    const other = await makeCluster();
+    const foreign = await inviteNode(other.context, other.cluster);
+    await expect(enrolBeside(late, opened, foreign.token)).rejects.toMatchObject({ code: 'forged' });
+    const mistyped = token.slice(0, -1) + (token.endsWith('0') ? '1' : '0');
+    await expect(enrolBeside(late, opened, mistyped)).rejects.toMatchObject({ code: 'usage', exitCode: 2 });
+
+    expect((await reopen(context, host)).keyring.membership.nodes.map(({ name }) => name)).toEqual([
+      'host-a',
+      'host-b',
+    ]);
+    expect(await late.localState.read()).toBeUndefined();
+    await expect(restore(context, late, confirmed)).rejects.toMatchObject({ code: 'no-key', exitCode: 21 });
+  });
+
+  it('is told when no manager answers', async () => {
+    const { context, host, cluster } = await makeCluster();
+    const { token } = await inviteNode(context, cluster);
+    const second = await anotherHost(host, 'host-b');
+
+    await expect(enrolNode(context, second, { token, waitMs: 300 })).rejects.toMatchObject({
+      code: 'lease-held',
+      hint: expect.stringContaining('serve'),
+    });
+
+    expect(await second.localState.read()).toBeUndefined();
+  });
+});

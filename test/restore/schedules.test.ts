@@ -1,0 +1,110 @@
+import { rmSync } from 'node:fs';
+import { sql } from 'kysely';
+import { describe, expect, it } from 'vitest';
+import { createBackup } from '#operations/create-backup.ts';
+import { readCatalog } from '#operations/read-catalog.ts';
+import { dueForReading, readSchedules } from '#operations/read-schedules.ts';
+import { recordVerification } from '#operations/record-verification.ts';
+import { verifyBackups } from '#operations/verify-backup.ts';
+import { parseSchedule } from '#model/schedule.ts';
+import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
+import { makeContext } from '../fixtures/host.ts';
+import { objectFile } from '../fixtures/repository.ts';
+import { localWorkers } from '../fixtures/workers.ts';
+
+const dayMs = 86_400_000;
+const nightly = parseSchedule('0 0 * * *');
+const backupSchedule = nightly.ok ? nightly.value : undefined;
+const settings = { backupSchedule, drillSchedule: undefined, verifyPeriodMs: 30 * dayMs };
+
+const midnightAfter = (time: Date): Date => new Date(Math.floor(time.getTime() / dayMs) * dayMs + dayMs);
+
+async function schedules({ host, cluster }: TestCluster, now: Date, since = new Date(0)) {
+  const catalog = await readCatalog(host.store, cluster.keyring);
+  return await readSchedules(cluster.database.queries, catalog, settings, since, now);
+}
+
+describe('schedules', () => {
+  it('count from the creation of the cluster, and from the last backup after that', async () => {
+    const made = await makeCluster();
+    const created = new Date('2026-01-01T12:00:00Z');
+
+    const before = await schedules(made, new Date('2026-01-01T13:00:00Z'), created);
+    expect(before.backup.due).toEqual({
+      at: new Date('2026-01-02T00:00:00Z'),
+      attemptAt: new Date('2026-01-02T00:00:00Z'),
+      overdue: false,
+    });
+    expect(before.verify.due).toBeUndefined();
+    expect(before.drill).toMatchObject({ schedule: null, due: undefined });
+    const missed = await schedules(made, new Date('2026-02-01T00:00:00Z'), created);
+    expect(missed.backup.due).toMatchObject({ at: new Date('2026-01-02T00:00:00Z'), overdue: true });
+
+    const backup = await createBackup(made.context, made.cluster, { kind: 'scheduled' });
+    const after = await schedules(made, new Date(), created);
+    // However many were missed, one run answered them all.
+    expect(after.backup.due).toMatchObject({ at: midnightAfter(new Date(backup.startedAt)), overdue: false });
+    expect(after.backup.runs).toMatchObject([{ outcome: 'succeeded', backupId: backup.id }]);
+    expect(after.verify.due?.at).toEqual(new Date(Date.parse(backup.verified!.oldestReadAt) + 15 * dayMs));
+  });
+
+  it('try again after a failure, and say why it failed', async () => {
+    const made = await makeCluster();
+    const startWorker = localWorkers({ openReader: () => Promise.reject(new Error('no reader today')) });
+    await expect(createBackup({ ...made.context, startWorker }, made.cluster, { kind: 'scheduled' })).rejects.toThrow(
+      'no reader today',
+    );
+
+    const { backup } = await schedules(made, new Date(), new Date('2026-01-01T12:00:00Z'));
+
+    const [run] = backup.runs;
+    expect(run).toMatchObject({
+      outcome: 'failed',
+      cause: 'schedule',
+      error: { code: 'unexpected', message: 'no reader today' },
+    });
+    expect(backup.history).toMatchObject({ failures: 1, lastFailureAt: run?.endedAt });
+    expect(backup.due).toMatchObject({ attemptAt: new Date(run!.endedAt!.getTime() + 60_000), overdue: true });
+  });
+
+  it('know from the repository alone what succeeded, as after a restore', async () => {
+    const made = await makeCluster();
+    const { context, cluster, host } = made;
+    const backup = await createBackup(context, cluster, { kind: 'manual' });
+    await recordVerification(context, host.store, cluster.keyring, {
+      backups: [backup.id],
+      level: 'restored',
+      passed: true,
+      objects: null,
+      drill: { durationMs: 1 },
+    });
+    await sql`DELETE FROM backup_runs`.execute(cluster.database.queries);
+
+    const { backup: state, drill } = await schedules(made, new Date());
+
+    expect(state.runs).toEqual([]);
+    expect(state.history.lastSuccessAt).toEqual(new Date(backup.startedAt));
+    expect(drill.history.lastSuccessAt).toBeInstanceOf(Date);
+  });
+});
+
+describe('reading every chunk again', () => {
+  it('is due for a backup in the second half of the period, and for one that was never read', async () => {
+    const made = await makeCluster();
+    const { context, cluster, host } = made;
+    const { id } = await createBackup(context, cluster, { kind: 'manual' });
+    const due = async (days: number) =>
+      dueForReading(
+        await readCatalog(host.store, cluster.keyring),
+        settings.verifyPeriodMs,
+        new Date(Date.now() + days * dayMs),
+      );
+    expect(await due(14)).toEqual([]);
+    expect(await due(16)).toEqual([id]);
+
+    rmSync(objectFile(host, 'verifications'), { recursive: true });
+    expect(await due(0)).toEqual([id]);
+    await verifyBackups(makeContext(), { store: host.store, keyring: cluster.keyring }, [id]);
+    expect(await due(0)).toEqual([]);
+  });
+});
