@@ -1,0 +1,42 @@
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import type { BackupId } from '#model/identifiers.ts';
+import { parseBackupId } from '#model/identifiers.ts';
+import type { Catalog } from '#operations/read-catalog.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import type { Environment } from './environment.ts';
+
+export interface OpenedCatalog {
+  readonly store: ObjectStore;
+  /** `undefined` on a host without a key: nothing is known to be authentic then. */
+  readonly keyring: OpenedKeyring | undefined;
+  readonly catalog: Catalog;
+}
+
+/** The backups of the repository, read without any database, and without a key where this host has none. */
+export async function openCatalog(environment: Environment): Promise<OpenedCatalog> {
+  const { readCatalog } = await import('#operations/read-catalog.ts');
+  const store = await environment.store();
+  const keyring = await tryKeyring(environment, store);
+  const catalog = await readCatalog(store, keyring);
+  for (const { path, reason } of catalog.rejected)
+    environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
+  return { store, keyring, catalog };
+}
+
+async function tryKeyring(environment: Environment, store: ObjectStore): Promise<OpenedKeyring | undefined> {
+  const { openRepository } = await import('#operations/open-repository.ts');
+  try {
+    return (await openRepository(store, await environment.sealing())).keyring;
+  } catch (error) {
+    if (!isEnclaveManagerError(error, 'no-key') && !isEnclaveManagerError(error, 'sealing-unavailable')) throw error;
+    environment.output.warn(`nothing below is known to be authentic: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** What a person typed as ID. */
+export const parseBackupChoice = (text: string | undefined): BackupId | 'latest' =>
+  text === undefined || text === 'latest' ? 'latest' : parseBackupId(text);
+
+export const backupArgument = { name: 'ID', help: 'a backup, as backup list shows it, or latest' } as const;

@@ -1,0 +1,45 @@
+import type { Command } from './command.ts';
+import { auditList } from './commands/audit-list.ts';
+import { auditVerify } from './commands/audit-verify.ts';
+import { backupCreate } from './commands/backup-create.ts';
+import { backupDrill } from './commands/backup-drill.ts';
+import { backupList } from './commands/backup-list.ts';
+import { backupShow } from './commands/backup-show.ts';
+import { backupVerify } from './commands/backup-verify.ts';
+import { configShow } from './commands/config-show.ts';
+import { databaseMigrate } from './commands/database-migrate.ts';
+import { databaseStatus } from './commands/database-status.ts';
+import { keysStatus } from './commands/keys-status.ts';
+import { nodeEnrol } from './commands/node-enrol.ts';
+import { nodeInvite } from './commands/node-invite.ts';
+import { nodeList } from './commands/node-list.ts';
+import { restoreCleanup } from './commands/restore-cleanup.ts';
+import { restorePlan } from './commands/restore-plan.ts';
+import { restoreRollback } from './commands/restore-rollback.ts';
+import { restoreRun } from './commands/restore-run.ts';
+import { serve } from './commands/serve.ts';
+import { status } from './commands/status.ts';
+
+/** Every command, in the order of the help. */
+export const commands: readonly Command[] = [
+  serve,
+  status,
+  backupCreate,
+  backupList,
+  backupShow,
+  backupVerify,
+  backupDrill,
+  restorePlan,
+  restoreRun,
+  restoreRollback,
+  restoreCleanup,
+  nodeInvite,
+  nodeEnrol,
+  nodeList,
+  keysStatus,
+  databaseStatus,
+  databaseMigrate,
+  auditList,
+  auditVerify,
+  configShow,
+];

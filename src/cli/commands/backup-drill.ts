@@ -1,0 +1,50 @@
+import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
+import { defineCommand } from '#cli/command.ts';
+import { counted, formatDuration, formatSize } from '#cli/output/units.ts';
+import { requireKeyring } from '#cli/require-keyring.ts';
+import { backupIdSchema, countSchema, timeSchema } from '#cli/schemas.ts';
+
+export const backupDrill = defineCommand({
+  noun: 'backup',
+  verb: 'drill',
+  summary: 'restore a backup into a scratch database and compare every row',
+  description: `Starts a private database, restores the backup into it the way a real restore does, reads every table back,
+compares it with the backup and removes the database. The signed result, with the time it took, is stored in the
+repository: it is the proof that this backup can be restored.
+
+Needs the repository, the key of this host and free disk of about four times the data. Touches no other database.`,
+  arguments: [backupArgument],
+  examples: [{ command: 'enclave-manager backup drill latest', means: 'prove that the newest backup can be restored' }],
+  failures: [
+    'not-found',
+    'repository-unreachable',
+    'no-space',
+    'damaged',
+    'forged',
+    'no-key',
+    'version-incompatible',
+    'rows-differ',
+    'interrupted',
+  ],
+  result: (z) =>
+    z.object({
+      id: backupIdSchema(z),
+      at: timeSchema(z),
+      durationMs: countSchema(z),
+      tables: countSchema(z),
+      rows: countSchema(z),
+      logicalBytes: countSchema(z),
+    }),
+  run: async (environment, input) => {
+    const { drillBackup } = await import('#operations/drill-backup.ts');
+    const { findBackup } = await import('#operations/read-catalog.ts');
+    const choice = parseBackupChoice(input.arguments['ID']);
+    const opened = await openCatalog(environment);
+    const repository = { store: opened.store, keyring: await requireKeyring(environment, opened) };
+    const { id } = findBackup(opened.catalog, choice).entry;
+    return { result: await drillBackup(environment.context, repository, environment.scratchServers(), id) };
+  },
+  render: (result, style) =>
+    `Drill ${style.good('passed')}: backup ${style.bold(result.id)} restored in ${formatDuration(result.durationMs)}; ` +
+    `${counted(result.rows, 'row')} of ${counted(result.tables, 'table')} compared (${formatSize(result.logicalBytes)})\n`,
+});

@@ -1,0 +1,75 @@
+import type { DatabaseStatus } from '#operations/database-status.ts';
+import { defineCommand } from '#cli/command.ts';
+import { formatFields } from '#cli/output/table.ts';
+import { counted, formatSize, formatTime } from '#cli/output/units.ts';
+import { countSchema, incarnationSchema, timeSchema } from '#cli/schemas.ts';
+
+export const databaseStatus = defineCommand<DatabaseStatus>({
+  noun: 'database',
+  verb: 'status',
+  summary: 'show the database: server, schema, managers on it, leftovers',
+  description: `Shows which server and database are in use, the schema there and the one of this program, which managers run on it,
+and what restores left behind.
+
+Needs the database, no key. Changes nothing.`,
+  examples: [{ command: 'enclave-manager database status', means: 'is the database there, and which schema has it' }],
+  failures: ['not-found', 'database-unreachable', 'version-incompatible'],
+  result: (z) =>
+    z.object({
+      location: z.string(),
+      engine: z.string(),
+      name: z.string(),
+      exists: z.boolean(),
+      sizeBytes: countSchema(z),
+      schemaVersion: countSchema(z),
+      programSchemaVersion: countSchema(z),
+      cluster: z.object({ clusterId: z.uuid(), state: z.string(), incarnation: incarnationSchema(z) }).nullable(),
+      servers: z.array(
+        z.object({ host: z.string(), processId: countSchema(z), productVersion: z.string(), startedAt: timeSchema(z) }),
+      ),
+      missingPrivileges: z.array(z.string()),
+      leftDatabases: z.array(
+        z.object({
+          name: z.string(),
+          restoreId: z.string(),
+          role: z.enum(['staging', 'before']),
+          sizeBytes: countSchema(z),
+        }),
+      ),
+    }),
+  run: async (environment) => {
+    const { readDatabaseStatus } = await import('#operations/database-status.ts');
+    return { result: await readDatabaseStatus(await environment.server()) };
+  },
+  render: (status) =>
+    formatFields([
+      ['Database', `"${status.name}" at ${status.location}`],
+      ['Engine', status.engine],
+      ['Size', status.exists ? formatSize(status.sizeBytes) : 'there is no such database yet'],
+      ['Schema', schema(status)],
+      [
+        'Cluster',
+        status.cluster === null
+          ? 'none'
+          : `${status.cluster.clusterId}, incarnation ${status.cluster.incarnation.number}`,
+      ],
+      ...status.servers.map(
+        (server) =>
+          ['Manager', `${server.host}, process ${server.processId}, since ${formatTime(server.startedAt)}`] as const,
+      ),
+      ...status.leftDatabases.map(
+        (left) => ['Left over', `${left.name}, ${formatSize(left.sizeBytes)}: restore cleanup`] as const,
+      ),
+      ...status.missingPrivileges.map((sentence) => ['Lacks', sentence] as const),
+    ]),
+});
+
+function schema({
+  schemaVersion,
+  programSchemaVersion,
+}: Pick<DatabaseStatus, 'schemaVersion' | 'programSchemaVersion'>): string {
+  if (schemaVersion === programSchemaVersion) return `${schemaVersion}, as this program wants it`;
+  if (schemaVersion > programSchemaVersion)
+    return `${schemaVersion}, newer than this program, which knows ${programSchemaVersion}`;
+  return `${schemaVersion}, ${counted(programSchemaVersion - schemaVersion, 'migration')} behind: database migrate`;
+}

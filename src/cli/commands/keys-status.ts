@@ -1,0 +1,91 @@
+import { defineCommand } from '#cli/command.ts';
+import { formatFields, formatTable } from '#cli/output/table.ts';
+import { fingerprintSchema } from '#cli/schemas.ts';
+
+export const keysStatus = defineCommand({
+  noun: 'keys',
+  verb: 'status',
+  summary: 'show the keys of the cluster and how this host holds them',
+  description: `Shows the key with which the cluster signs, its generation, every key epoch with the hosts that open it, and what seals
+the key of this host. No secret is shown.
+
+Needs the database and the key of this host. Changes nothing.`,
+  examples: [{ command: 'enclave-manager keys status', means: 'which keys are in force' }],
+  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key'],
+  result: (z) =>
+    z.object({
+      clusterId: z.uuid(),
+      clusterKey: fingerprintSchema(z),
+      keyGeneration: z.int().min(1),
+      membershipNumber: z.int().min(1),
+      currentEpoch: z.int().min(1),
+      epochs: z.array(
+        z.object({
+          epoch: z.int().min(1),
+          current: z.boolean(),
+          openableHere: z.boolean(),
+          openers: z.array(z.string()),
+        }),
+      ),
+      node: z.object({
+        nodeId: z.uuid(),
+        credentialId: z.uuid(),
+        sealingProvider: z.string(),
+        grade: z.string(),
+        hardwareIdentity: z.string(),
+        member: z.boolean(),
+      }),
+    }),
+  run: async (environment) => {
+    const { keyring } = await environment.cluster();
+    const { nodes, number, currentEpoch } = keyring.membership;
+    const own = nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
+    const epochs = keyring.epochs.map((epoch) => ({
+      epoch,
+      current: epoch === currentEpoch,
+      openableHere: keyring.epochsOpenableBy(keyring.nodeId).has(epoch),
+      openers: nodes.filter(({ nodeId }) => keyring.epochsOpenableBy(nodeId).has(epoch)).map(({ name }) => name),
+    }));
+    const node = {
+      nodeId: keyring.nodeId,
+      credentialId: keyring.credentialId,
+      sealingProvider: own?.sealingProvider ?? environment.configuration.sealing.provider,
+      grade: own?.grade ?? 'unattested',
+      hardwareIdentity: await (await environment.sealing()).hardwareIdentity(),
+      member: keyring.isMember,
+    };
+    const { clusterId, fingerprint, keyGeneration } = keyring;
+    return {
+      result: {
+        clusterId,
+        clusterKey: fingerprint,
+        keyGeneration,
+        membershipNumber: number,
+        currentEpoch,
+        epochs,
+        node,
+      },
+    };
+  },
+  render: (status, style) => {
+    const { node } = status;
+    const fields = formatFields([
+      ['Cluster', status.clusterId],
+      ['Cluster key', `${status.clusterKey}, generation ${status.keyGeneration}`],
+      ['Membership', `number ${status.membershipNumber}`],
+      ['This host', `${node.nodeId}${node.member ? '' : ', no longer a member'}`],
+      ['Sealed by', `${node.sealingProvider} (${node.hardwareIdentity}), ${node.grade}`],
+    ]);
+    const table = formatTable(
+      [
+        { title: 'EPOCH', align: 'right', cell: ({ epoch }) => String(epoch) },
+        { title: 'CURRENT', cell: ({ current }) => (current ? 'yes' : 'no') },
+        { title: 'OPENS HERE', cell: ({ openableHere }) => (openableHere ? 'yes' : 'no') },
+        { title: 'OPENED BY', cell: ({ openers }) => openers.join(', ') },
+      ],
+      status.epochs,
+      style,
+    );
+    return `${fields}\n${table}`;
+  },
+});

@@ -1,0 +1,53 @@
+import { defineCommand } from '#cli/command.ts';
+import { formatTable } from '#cli/output/table.ts';
+
+export const nodeList = defineCommand({
+  noun: 'node',
+  verb: 'list',
+  summary: 'list the enrolled hosts and what each can open',
+  description: `Lists the hosts that the signed membership of the cluster names, how their keys are sealed and which key epochs
+each can open: the hosts on which the backups can be restored.
+
+Needs the database and the key of this host. Changes nothing.`,
+  examples: [{ command: 'enclave-manager node list', means: 'which hosts can open the backups' }],
+  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key'],
+  result: (z) =>
+    z.array(
+      z.object({
+        nodeId: z.uuid(),
+        name: z.string(),
+        site: z.string().nullable(),
+        thisHost: z.boolean(),
+        sealingProvider: z.string(),
+        grade: z.string(),
+        hardwareIdentity: z.string(),
+        epochs: z.array(z.int().min(1)),
+      }),
+    ),
+  run: async (environment) => {
+    const { keyring } = await environment.cluster();
+    const nodes = keyring.membership.nodes.map(({ nodeId, name, site, sealingProvider, grade, hardwareIdentity }) => ({
+      nodeId,
+      name,
+      site,
+      thisHost: nodeId === keyring.nodeId,
+      sealingProvider,
+      grade,
+      hardwareIdentity,
+      epochs: [...keyring.epochsOpenableBy(nodeId)].toSorted((a, b) => a - b),
+    }));
+    return { result: nodes };
+  },
+  render: (nodes, style) =>
+    formatTable(
+      [
+        { title: 'NAME', cell: ({ name, thisHost }) => (thisHost ? `${name} (this host)` : name) },
+        { title: 'SITE', cell: ({ site }) => site ?? '-' },
+        { title: 'SEALED BY', cell: ({ sealingProvider, grade }) => `${sealingProvider}, ${grade}` },
+        { title: 'OPENS EPOCHS', cell: ({ epochs }) => (epochs.length === 0 ? 'none' : epochs.join(', ')) },
+        { title: 'ID', cell: ({ nodeId }) => nodeId },
+      ],
+      nodes,
+      style,
+    ),
+});

@@ -1,0 +1,55 @@
+import type { RestorePlan } from '#operations/plan-restore.ts';
+import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
+import { defineCommand } from '#cli/command.ts';
+import { describePlan, planOf } from '#cli/restore-plan-text.ts';
+import { catalogEntrySchema, countSchema, fingerprintSchema, timeSchema } from '#cli/schemas.ts';
+
+export const restorePlan = defineCommand<RestorePlan>({
+  noun: 'restore',
+  verb: 'plan',
+  summary: 'show what a restore would do, and whether it could',
+  description: `Shows which backup it would be, whether it is the newest that this host has seen, which hosts can open it, how long it
+should take, what it would replace, and everything that would stop it.
+
+Needs the repository; database and key are looked at where there are any. Changes nothing.`,
+  arguments: [{ ...backupArgument, optional: true }],
+  examples: [
+    { command: 'enclave-manager restore plan latest', means: 'the newest backup that is not a safety backup' },
+    {
+      command: 'enclave-manager restore plan latest --json',
+      means: 'the same for scripts; "obstacles" is empty when it would begin',
+    },
+  ],
+  failures: ['not-found', 'repository-unreachable', 'forged', 'version-incompatible'],
+  result: (z) =>
+    z.object({
+      backup: catalogEntrySchema(z),
+      clusterId: z.uuid(),
+      clusterKey: fingerprintSchema(z).nullable(),
+      newestSequence: countSchema(z),
+      newestStartedAt: timeSchema(z),
+      newerBackups: countSchema(z),
+      highestSequenceSeen: countSchema(z).nullable(),
+      openableHere: z.boolean(),
+      openers: z.array(z.object({ nodeId: z.string(), name: z.string(), site: z.string().nullable() })),
+      schemaVersion: countSchema(z),
+      programSchemaVersion: countSchema(z),
+      rows: countSchema(z),
+      logicalBytes: countSchema(z),
+      storedBytes: countSchema(z),
+      estimatedDurationMs: countSchema(z),
+      server: z
+        .object({
+          location: z.string(),
+          engine: z.string(),
+          live: z.object({ name: z.string(), sizeBytes: countSchema(z), clusterId: z.uuid().nullable() }).nullable(),
+          missingPrivileges: z.array(z.string()),
+        })
+        .nullable(),
+      obstacles: z.array(z.string()),
+    }),
+  run: async (environment, input) => {
+    return { result: await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: false }) };
+  },
+  render: describePlan,
+});

@@ -1,0 +1,107 @@
+import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
+import { defineCommand, type Input } from '#cli/command.ts';
+import { describePlan, planOf } from '#cli/restore-plan-text.ts';
+import { parseWholeNumber } from '#cli/numbers.ts';
+import { counted, formatDuration } from '#cli/output/units.ts';
+import { backupIdSchema, countSchema, incarnationSchema } from '#cli/schemas.ts';
+
+export const restoreRun = defineCommand({
+  noun: 'restore',
+  verb: 'run',
+  summary: 'restore a backup and serve it in place of the live database',
+  description: `Takes a safety backup of what is there, restores the backup into a new database beside the live one, checks every
+chunk and counts every row, and only then swaps the two in one step. A failure or a crash anywhere leaves either the old
+database serving or the new one complete. The replaced database is kept until "restore cleanup"; "restore rollback"
+puts it back.
+
+Needs the repository, the key of this host and a database server; the embedded one is made where there is none, so on an
+empty machine the repository and the key suffice. Such a machine cannot know whether it is shown the newest backups: it
+asks, or takes --cluster-key from the recovery line that every backup prints.`,
+  arguments: [backupArgument],
+  options: [
+    { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from a recovery line' },
+    {
+      flag: '--at-least-sequence <number>',
+      help: 'refuse when the newest backup has a lower sequence; lower than what this host has seen, it accepts that loss',
+    },
+    { flag: '--without-safety-backup', help: 'do not back up what is there now, for when that is impossible' },
+  ],
+  examples: [
+    { command: 'enclave-manager restore run latest', means: 'shows the plan and asks' },
+    {
+      command: 'enclave-manager restore run latest --yes --cluster-key sha256:…',
+      means: 'for scripts, also on an empty machine',
+    },
+  ],
+  failures: [
+    'not-found',
+    'repository-unreachable',
+    'repository-foreign',
+    'lease-held',
+    'database-unreachable',
+    'no-space',
+    'data-directory-in-use',
+    'damaged',
+    'forged',
+    'no-key',
+    'version-incompatible',
+    'restore-failed',
+    'rows-differ',
+    'follow-up-incomplete',
+    'interrupted',
+  ],
+  result: (z) =>
+    z.object({
+      restoreId: z.string(),
+      backupId: backupIdSchema(z),
+      sequence: z.int().min(1),
+      tables: countSchema(z),
+      rows: countSchema(z),
+      durationMs: countSchema(z),
+      incarnation: incarnationSchema(z),
+      safetyBackupId: backupIdSchema(z).nullable(),
+      beforeDatabase: z.string().nullable(),
+    }),
+  run: async (environment, input) => {
+    const { restore } = await import('#operations/restore.ts');
+    const asked = readOptions(input);
+    const plan = await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: true });
+    // Where this host has no key the restore itself says so, and who has one; there is nothing to ask.
+    if (plan.openableHere) {
+      const question = `Restore ${plan.backup.id} and serve it${plan.server?.live === null ? '' : ' in place of what serves now'}?`;
+      await environment.output.confirm(describePlan(plan), question, environment.context.signal);
+    }
+    const host = { ...(await environment.host()), store: await environment.store() };
+    const confirmed = !environment.output.options.yes;
+    const result = await restore(environment.context, host, {
+      backup: plan.backup.id,
+      trust: { ...asked.trust, confirmed },
+      safetyBackup: asked.safetyBackup,
+    });
+    return { result };
+  },
+  render: (result, style) => {
+    const kept =
+      result.beforeDatabase === null
+        ? ''
+        : `The replaced database is kept as ${result.beforeDatabase}: restore rollback, restore cleanup\n`;
+    const safety =
+      result.safetyBackupId === null ? '' : `What was there before is also in backup ${result.safetyBackupId}\n`;
+    return (
+      `${style.good('Restored')} ${style.bold(result.backupId)} in ${formatDuration(result.durationMs)}: ` +
+      `${counted(result.rows, 'row')} of ${counted(result.tables, 'table')}, counted and serving\n${safety}${kept}`
+    );
+  },
+});
+
+function readOptions({ options }: Input) {
+  const clusterKey = options['cluster-key'];
+  const sequence = options['at-least-sequence'];
+  return {
+    safetyBackup: options['without-safety-backup'] !== true,
+    trust: {
+      ...(typeof clusterKey === 'string' ? { clusterKey } : {}),
+      ...(typeof sequence === 'string' ? { atLeastSequence: parseWholeNumber('--at-least-sequence', sequence) } : {}),
+    },
+  };
+}

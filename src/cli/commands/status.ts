@@ -1,0 +1,41 @@
+import type { Status } from '#operations/read-status.ts';
+import { defineCommand } from '#cli/command.ts';
+import { statusSchema } from '#cli/status-schema.ts';
+import { statusText } from '#cli/status-text.ts';
+
+export const status = defineCommand<Status>({
+  noun: null,
+  verb: 'status',
+  summary: 'say whether you could restore tomorrow: exits 0 healthy, 1 not',
+  description: `Shows the last backup and the last drill, what is due when and what is overdue, which hosts can open the backups, and
+everything that is wrong or should be known. Exits 0 when healthy and 1 when not.
+
+Needs the database, the repository and the key of this host. Changes nothing.`,
+  examples: [
+    { command: 'enclave-manager status', means: 'for people' },
+    { command: 'enclave-manager status --json | jq .lastDrill', means: 'when a restore was last proved' },
+  ],
+  failures: [
+    'unexpected',
+    'restore-needed',
+    'database-unreachable',
+    'sealing-unavailable',
+    'no-key',
+    'version-incompatible',
+  ],
+  result: (z) => statusSchema(z),
+  run: async (environment) => {
+    const { readStatus } = await import('#operations/read-status.ts');
+    const { backupSchedule, drillSchedule, verifyPeriodMs } = environment.configuration;
+    const cluster = await environment.cluster();
+    const onOneDisk = await environment.findOnOneDisk();
+    const result = await readStatus(environment.context, cluster, {
+      backupSchedule,
+      drillSchedule,
+      verifyPeriodMs,
+      onOneDisk,
+    });
+    return { result, exitCode: result.healthy ? 0 : 1 };
+  },
+  render: statusText,
+});

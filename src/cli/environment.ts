@@ -1,0 +1,143 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { requireConfiguration, type Configuration, type InspectedConfiguration } from '#config/configuration.ts';
+import type { Cluster, Host, OperationContext } from '#operations/context.ts';
+import type { DatabaseServer } from '#ports/database.ts';
+import type { LocalState } from '#ports/local-state.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import type { ScratchServers } from '#ports/scratch-server.ts';
+import type { Sealing } from '#ports/sealing.ts';
+import type { StartReport } from '#operations/start-report.ts';
+import type { Output } from './output/output.ts';
+
+/** How the adapters are made; `main.ts` knows them. Nothing is opened before a command asks for it. */
+export interface Adapters {
+  /**
+   * The running manager's embedded server, else one started for this command and stopped after it, or the external one.
+   * `create` may make the embedded server's files where there are none; without it that is `not-found`.
+   */
+  openServer(configuration: Configuration, options: { readonly create: boolean }): Promise<DatabaseServer>;
+  openStore(path: string): Promise<ObjectStore>;
+  openSealing(configuration: Configuration): Promise<Sealing>;
+  openLocalState(configuration: Configuration): LocalState;
+  openScratchServers(configuration: Configuration): ScratchServers;
+  /** What lies on one disk and so is lost with it; see `model/health.ts`. */
+  findOnOneDisk(configuration: Configuration): Promise<readonly string[]>;
+  /** The text of a file, or of standard input for `-`; at most 64 KiB. */
+  readInput(source: string): Promise<string>;
+  /** Runs until the signal; `announce` is called once, when everything is up. */
+  serve(configuration: Configuration, context: OperationContext, hooks: ServeHooks): Promise<void>;
+}
+
+export interface ServeHooks {
+  announce(report: StartReport): void;
+  /** One line for the log. */
+  log(message: string): void;
+}
+
+/** What a command may use. Everything opened is closed after it, in reverse order. */
+export class Environment {
+  readonly inspected: InspectedConfiguration;
+  readonly output: Output;
+  readonly context: OperationContext;
+  readonly #adapters: Adapters;
+  readonly #open: { close(): Promise<void> }[] = [];
+  #server: Promise<DatabaseServer> | undefined;
+  #store: Promise<ObjectStore> | undefined;
+
+  constructor(parts: {
+    readonly inspected: InspectedConfiguration;
+    readonly output: Output;
+    readonly context: OperationContext;
+    readonly adapters: Adapters;
+  }) {
+    this.inspected = parts.inspected;
+    this.output = parts.output;
+    this.context = parts.context;
+    this.#adapters = parts.adapters;
+  }
+
+  /** Throws `configuration` or `usage` naming every wrong setting; only `config show` works without. */
+  get configuration(): Configuration {
+    return requireConfiguration(this.inspected);
+  }
+
+  async server(options: { readonly create: boolean } = { create: false }): Promise<DatabaseServer> {
+    this.#server ??= this.#keep(this.#adapters.openServer(this.configuration, options));
+    return await this.#server;
+  }
+
+  /** `configuration` where backups are switched off. */
+  async store(): Promise<ObjectStore> {
+    const store = await this.storeIfAny();
+    if (store !== undefined) return store;
+    throw new EnclaveManagerError(
+      'configuration',
+      'ENCLAVE_MANAGER_REPOSITORY=none: there is no repository to work with',
+      {
+        hint: 'Set ENCLAVE_MANAGER_REPOSITORY to a directory, or unset it.',
+      },
+    );
+  }
+
+  async storeIfAny(): Promise<ObjectStore | undefined> {
+    const { repository } = this.configuration;
+    if (repository.kind === 'none') return undefined;
+    this.#store ??= this.#keep(this.#adapters.openStore(repository.path));
+    return await this.#store;
+  }
+
+  async sealing(): Promise<Sealing> {
+    return await this.#adapters.openSealing(this.configuration);
+  }
+
+  localState(): LocalState {
+    return this.#adapters.openLocalState(this.configuration);
+  }
+
+  scratchServers(): ScratchServers {
+    return this.#adapters.openScratchServers(this.configuration);
+  }
+
+  async host(options?: { readonly create: boolean }): Promise<Host> {
+    const { nodeName, site } = this.configuration;
+    return {
+      server: await this.server(options),
+      store: await this.storeIfAny(),
+      sealing: await this.sealing(),
+      localState: this.localState(),
+      node: { name: nodeName, site: site ?? null },
+    };
+  }
+
+  /** The cluster of the live database, with its keys open. */
+  async cluster(): Promise<Cluster> {
+    const { openCluster } = await import('#operations/open-cluster.ts');
+    const cluster = await openCluster(this.context, await this.host());
+    this.#open.push(cluster.database);
+    return cluster;
+  }
+
+  async findOnOneDisk(): Promise<readonly string[]> {
+    return await this.#adapters.findOnOneDisk(this.configuration);
+  }
+
+  async readInput(source: string): Promise<string> {
+    return await this.#adapters.readInput(source);
+  }
+
+  /** Returns when it was told to stop. */
+  async serve(announce: (report: StartReport) => void): Promise<void> {
+    const log = (message: string): void => this.output.note(`${this.context.clock.now().toISOString()} ${message}`);
+    await this.#adapters.serve(this.configuration, this.context, { announce, log });
+  }
+
+  async close(): Promise<void> {
+    for (const resource of this.#open.splice(0).toReversed()) await resource.close();
+  }
+
+  async #keep<T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> {
+    const resource = await opening;
+    this.#open.push(resource);
+    return resource;
+  }
+}

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '#ports/clock.ts';
+import { ProgressBar, ProgressLines } from './progress.ts';
+import { plainStyle } from './style.ts';
+import { formatFields, formatTable } from './table.ts';
+import { counted, formatCount, formatDuration, formatSize, formatTime } from './units.ts';
+
+describe('units', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [10 * 1024, '10 KiB'],
+    [1023 * 1024, '1.0 MiB'],
+    [1.5 * 1024 ** 3, '1.5 GiB'],
+    [2000 * 1024 ** 5, '2000 PiB'],
+  ])('writes %i bytes as %s', (bytes, text) => {
+    expect(formatSize(bytes)).toBe(text);
+  });
+
+  it.each([
+    [0, '0 ms'],
+    [999, '999 ms'],
+    [59_949, '59.9 s'],
+    [59_950, '1 min'],
+    [185_000, '3 min 5 s'],
+    [7_800_000, '2 h 10 min'],
+    [270_000_000, '3 d 3 h'],
+  ])('writes %i ms as %s', (durationMs, text) => {
+    expect(formatDuration(durationMs)).toBe(text);
+  });
+
+  it('counts in the right number', () => {
+    expect([counted(1, 'row'), counted(0, 'row'), formatCount(1_234_567)]).toEqual(['1 row', '0 rows', '1,234,567']);
+  });
+
+  it('writes times in UTC', () => {
+    expect(formatTime('2026-11-22T01:02:03.456+09:00')).toBe('2026-11-21 16:02:03 UTC');
+  });
+});
+
+describe('formatTable', () => {
+  it('aligns columns, also of wide characters, and makes cells printable', () => {
+    const columns = [
+      { title: 'NAME', cell: ({ name }: { name: string }) => name },
+      { title: 'ROWS', align: 'right' as const, cell: ({ rows }: { rows: number }) => String(rows) },
+    ];
+    const rows = [
+      { name: '東京', rows: 5 },
+      { name: 'a\u001b[31m', rows: 1234 },
+    ];
+    expect(formatTable(columns, rows, plainStyle)).toBe('NAME    ROWS\n東京       5\na?[31m  1234\n');
+  });
+
+  it('aligns labels', () => {
+    expect(
+      formatFields([
+        ['A', '1'],
+        ['Long', '2'],
+      ]),
+    ).toBe('A     1\nLong  2\n');
+  });
+});
+
+function progressWith(make: (write: (text: string) => void, clock: Clock) => ProgressBar | ProgressLines) {
+  const written: string[] = [];
+  const time = { ms: 0 };
+  const clock: Clock = { now: () => new Date(0), monotonicMs: () => time.ms, sleep: async () => {} };
+  return { progress: make((text) => written.push(text), clock), written, time };
+}
+
+describe('ProgressBar', () => {
+  it('shows how far it is, how fast, and how long it should take', () => {
+    const { progress, written, time } = progressWith((write, clock) => new ProgressBar(write, clock, () => 120));
+    progress.phase('reading rows', 10 * 1024 ** 2);
+    time.ms = 2000;
+    progress.advance(4 * 1024 ** 2);
+    expect(written.at(-1)).toBe(
+      '\r\u001b[Kreading rows  [########............]   40 %  4.0 MiB of 10 MiB  2.0 MiB/s  3.0 s left',
+    );
+    progress.end();
+    expect(written.at(-1)).toBe('\r\u001b[K');
+  });
+
+  it('draws at most ten times a second and never past the edge', () => {
+    const { progress, written, time } = progressWith((write, clock) => new ProgressBar(write, clock, () => 20));
+    progress.phase('reading rows', 1000);
+    for (let i = 0; i < 1000; i++) {
+      time.ms += 1;
+      progress.advance(1);
+    }
+    expect(written.length).toBeLessThanOrEqual(12);
+    expect(Math.max(...written.map((text) => text.length))).toBeLessThanOrEqual(4 + 19);
+  });
+});
+
+describe('ProgressLines', () => {
+  it('says nothing of a short phase and something every ten seconds of a long one', () => {
+    const { progress, written, time } = progressWith((write, clock) => new ProgressLines(write, clock));
+    progress.phase('reading rows', 2000);
+    progress.advance(500);
+    expect(written).toEqual([]);
+    time.ms = 10_000;
+    progress.advance(500);
+    expect(written).toEqual(['reading rows: 50 %, 1000 B of 2.0 KiB, 100 B/s, 10.0 s left\n']);
+  });
+});

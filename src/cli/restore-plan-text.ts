@@ -1,0 +1,73 @@
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { BackupId } from '#model/identifiers.ts';
+import type { RestorePlan } from '#operations/plan-restore.ts';
+import type { DatabaseServer } from '#ports/database.ts';
+import type { Environment } from './environment.ts';
+import { formatFields } from './output/table.ts';
+import { counted, formatDuration, formatSize, formatTime } from './output/units.ts';
+
+/** Plans a restore; with `create` the embedded server is made where there is none, because the restore needs it next. */
+export async function planOf(
+  environment: Environment,
+  choice: BackupId | 'latest',
+  options: { readonly create: boolean },
+): Promise<RestorePlan> {
+  const { planRestore } = await import('#operations/plan-restore.ts');
+  const store = await environment.store();
+  const server = options.create ? await environment.server(options) : await serverIfAny(environment);
+  const host = { store, server, sealing: await environment.sealing(), localState: environment.localState() };
+  return await planRestore(host, choice);
+}
+
+async function serverIfAny(environment: Environment): Promise<DatabaseServer | undefined> {
+  try {
+    return await environment.server();
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'not-found')) return undefined;
+    if (!isEnclaveManagerError(error, 'database-unreachable')) throw error;
+    environment.output.warn(`planned without the database: ${error.message}`);
+    return undefined;
+  }
+}
+
+export function describePlan(plan: RestorePlan): string {
+  const { backup } = plan;
+  const newer =
+    plan.newerBackups === 0
+      ? 'the newest'
+      : `${counted(plan.newerBackups, 'backup')} here ${plan.newerBackups === 1 ? 'is' : 'are'} newer`;
+  const fields = formatFields([
+    ['Restore', `${backup.id}, ${backup.kind}, sequence ${backup.sequence}: ${newer}`],
+    ['Taken', `${formatTime(backup.startedAt)}; what was written since is lost`],
+    ['Cluster', plan.clusterId],
+    ['Cluster key', plan.clusterKey ?? 'unknown: this host has no key'],
+    ['Newest here', `sequence ${plan.newestSequence} of ${formatTime(plan.newestStartedAt)}${seen(plan)}`],
+    ['Holds', `${counted(plan.rows, 'row')}, ${formatSize(plan.logicalBytes)}`],
+    ['Read back', backup.verified === null ? 'never; it is read first' : formatTime(backup.verified.at)],
+    ['Opens on', openers(plan)],
+    ['Schema', schema(plan)],
+    ['Should take', `about ${formatDuration(plan.estimatedDurationMs)}`],
+    ['Replaces', replaced(plan)],
+  ]);
+  if (plan.obstacles.length === 0) return fields;
+  return `${fields}\nThis would stop it:\n${plan.obstacles.map((obstacle) => `  - ${obstacle}\n`).join('')}`;
+}
+
+const seen = ({ highestSequenceSeen }: RestorePlan): string =>
+  highestSequenceSeen === null ? '; this host remembers none' : `; this host has seen ${highestSequenceSeen}`;
+
+function openers({ openers: nodes, openableHere }: RestorePlan): string {
+  const names = nodes.map(({ name, site }) => (site === null ? name : `${name} (${site})`));
+  return `${names.length === 0 ? 'no host that is known here' : names.join(', ')}; this host: ${openableHere ? 'yes' : 'no'}`;
+}
+
+const schema = ({ schemaVersion, programSchemaVersion }: RestorePlan): string =>
+  schemaVersion === programSchemaVersion
+    ? String(schemaVersion)
+    : `${schemaVersion}, then brought forward to ${programSchemaVersion}`;
+
+function replaced({ server }: RestorePlan): string {
+  if (server === null) return 'no database could be asked';
+  if (server.live === null) return `nothing: there is no such database yet at ${server.location}`;
+  return `database "${server.live.name}" at ${server.location}, ${formatSize(server.live.sizeBytes)}; it is kept until restore cleanup`;
+}

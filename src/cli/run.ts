@@ -1,0 +1,115 @@
+import { EnclaveManagerError, isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { inspectConfiguration } from '#config/configuration.ts';
+import type { ConfigurationSources } from '#config/settings.ts';
+import type { OperationContext } from '#operations/context.ts';
+import type { Clock } from '#ports/clock.ts';
+import type { Progress } from '#ports/progress.ts';
+import { type Command, commandName } from './command.ts';
+import { type Adapters, Environment } from './environment.ts';
+import { Output, type Streams } from './output/output.ts';
+import { type CommonFlags, parseCommandLine, type Request } from './program.ts';
+
+/** The process as the command line sees it; `main.ts` passes the real one, tests their own. */
+export interface Process {
+  /** Words after the program's name. */
+  readonly argv: readonly string[];
+  readonly streams: Streams;
+  readonly colour: boolean;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly configurationSources: Omit<ConfigurationSources, 'flags'>;
+  /** Loads and makes the adapters: not needed for help, so not loaded for it. */
+  loadAdapters(command: string): Promise<LoadedAdapters>;
+}
+
+export interface LoadedAdapters {
+  readonly adapters: Adapters;
+  newContext(parts: { readonly progress: Progress; readonly signal: AbortSignal }): OperationContext;
+}
+
+/** Runs one command line and resolves with the exit code. Never rejects, never exits. */
+export async function runCommandLine(commands: readonly Command[], process: Process): Promise<number> {
+  ignoreBrokenPipes(process.streams);
+  let request: Request;
+  try {
+    request = parseCommandLine(commands, process.argv);
+  } catch (error) {
+    return fail(
+      newOutput(process, { json: process.argv.includes('--json'), quiet: false, yes: false }),
+      error,
+      process,
+    );
+  }
+  if (request.kind === 'print') {
+    process.streams.stdout.write(request.text);
+    return 0;
+  }
+  const output = newOutput(process, request.flags);
+  try {
+    return await runCommand(request, output, process);
+  } catch (error) {
+    return fail(output, error, process);
+  }
+}
+
+async function runCommand(request: Request & { kind: 'run' }, output: Output, process: Process): Promise<number> {
+  const { command, input, flags } = request;
+  const inspected = inspectConfiguration({ ...process.configurationSources, flags: flags.settings });
+  for (const warning of inspected.warnings) output.warn(warning);
+  process.signal.throwIfAborted();
+  const { adapters, newContext } = await process.loadAdapters(commandName(command));
+  const context = newContext({ progress: output.progress, signal: process.signal });
+  const environment = new Environment({ inspected, output, context, adapters });
+  try {
+    const outcome = await command.run(environment, input);
+    output.progress.end();
+    return print(command, outcome, output);
+  } finally {
+    await environment.close();
+  }
+}
+
+function print(
+  command: Command,
+  outcome: { readonly result?: unknown; readonly exitCode?: number },
+  output: Output,
+): number {
+  if (outcome.result !== undefined) {
+    if (output.options.json) output.document(outcome.result);
+    else output.text(command.render(outcome.result, output.style));
+  }
+  return outcome.exitCode ?? 0;
+}
+
+const newOutput = (process: Process, flags: Omit<CommonFlags, 'settings'>): Output =>
+  new Output(
+    process.streams,
+    { json: flags.json, quiet: flags.quiet, yes: flags.yes, colour: process.colour },
+    process.clock,
+  );
+
+/** What was interrupted may fail with anything; the cause is the interruption. */
+function fail(output: Output, error: unknown, process: Process): number {
+  const cause: unknown = process.signal.aborted && !isEnclaveManagerError(error) ? process.signal.reason : error;
+  const failure = toEnclaveManagerError(cause);
+  output.failure(failure);
+  if (failure.code === 'unexpected' && process.configurationSources.environment['ENCLAVE_MANAGER_DEBUG'] === '1') {
+    process.streams.stderr.write(`${stackOf(cause)}\n`);
+  }
+  return failure.exitCode;
+}
+
+function stackOf(error: unknown): string {
+  if (error instanceof EnclaveManagerError && error.cause instanceof Error)
+    return error.cause.stack ?? error.cause.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Whoever read our output and left has all he wanted; the command still ends what it began. */
+function ignoreBrokenPipes({ stdout, stderr }: Streams): void {
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}

@@ -1,0 +1,117 @@
+import type { StartReport } from '#operations/start-report.ts';
+import { wrap } from './help.ts';
+import { printable, type Style } from './output/style.ts';
+import { counted, formatTime } from './output/units.ts';
+import { findingsText, lastBackup, lastDrill } from './status-text.ts';
+
+const labelWidth = 13;
+
+/** At most 80 columns, whatever lies where: long values continue under themselves. */
+export function startScreen(report: StartReport, style: Style): string {
+  const { status } = report;
+  const sections = [
+    `${style.bold(`Enclave Manager ${status.productVersion}`)} ${outcomes[report.outcome]}; it is up at ${report.address}\n`,
+    section('What lies where', places(report), style),
+    section('Proof', proof(report), style),
+    section('Next', nextRuns(report), style),
+    section('Recovery line: write it down, keep it elsewhere', recovery(report), style),
+    findingsText(status.findings, style).slice(1),
+    production(report, style),
+    'Stop with Ctrl-C. In another terminal: enclave-manager status\n',
+  ];
+  return `\n${sections.filter((text) => text !== '').join('\n')}\n`;
+}
+
+const outcomes = {
+  created: 'created a cluster',
+  adopted: 'took over an empty repository',
+  opened: 'found its state',
+} as const;
+
+type Field = readonly [label: string, value: string];
+
+function section(title: string, fields: readonly Field[], style: Style): string {
+  if (fields.length === 0) return '';
+  const lines = fields.map(([label, value]) => {
+    const indent = ' '.repeat(labelWidth + 2);
+    return `  ${label.padEnd(labelWidth)}${wrapLong(printable(value), indent).slice(indent.length)}`;
+  });
+  return `${style.bold(title)}\n${lines.join('')}`;
+}
+
+/** Paths have no spaces to break at; where one is too long it is cut at a slash. */
+function wrapLong(text: string, indent: string): string {
+  const room = 80 - indent.length;
+  const pieces = text.split(' ').flatMap((word) => (word.length <= room ? [word] : cutPath(word, room)));
+  return wrap(pieces.join(' '), indent);
+}
+
+function cutPath(word: string, room: number): string[] {
+  const pieces: string[] = [];
+  let rest = word;
+  while (rest.length > room) {
+    const slash = rest.lastIndexOf('/', room - 1);
+    const end = slash > 0 ? slash : room;
+    pieces.push(rest.slice(0, end));
+    rest = rest.slice(end);
+  }
+  return [...pieces, rest];
+}
+
+function places({ status, keyFile, embeddedDatabase, nodeName }: StartReport): Field[] {
+  const database = embeddedDatabase
+    ? status.database.location
+    : `"${status.database.name}" at ${status.database.location}`;
+  return [
+    ['Database', `${database} (${status.database.engine})`],
+    ['Backups', status.repository ?? 'none are taken: ENCLAVE_MANAGER_REPOSITORY=none'],
+    ['Key', `${keyFile}, a file that stands for the hardware: for development only`],
+    [
+      'This host',
+      `${nodeName}, one of ${counted(Math.max(1, status.openers.length), 'host')} that can open the backups`,
+    ],
+  ];
+}
+
+function proof({ status, drilled }: StartReport): Field[] {
+  if (status.repository === null) return [];
+  const compared =
+    drilled === null ? '' : `; ${counted(drilled.rows, 'row')} of ${counted(drilled.tables, 'table')} compared`;
+  return [
+    ['Last backup', lastBackup(status)],
+    ['Last drill', `${lastDrill(status)}${compared}`],
+  ];
+}
+
+function nextRuns({ status }: StartReport): Field[] {
+  if (status.repository === null) return [];
+  const { backup, drill } = status.schedules;
+  const time = (nextDue: string | null): string => (nextDue === null ? 'none, by setting' : formatTime(nextDue));
+  return [
+    ['Backup', time(backup.nextDue)],
+    ['Drill', time(drill.nextDue)],
+  ];
+}
+
+function recovery({ status }: StartReport): Field[] {
+  const newest = status.lastBackup;
+  return [
+    ['Cluster', status.clusterId],
+    ['Key', status.clusterKey],
+    [
+      'Newest',
+      newest === null ? 'no backup yet' : `sequence ${status.highestSequence} of ${formatTime(newest.startedAt)}`,
+    ],
+  ];
+}
+
+function production({ embeddedDatabase, status }: StartReport, style: Style): string {
+  const settings: string[] = [];
+  if (embeddedDatabase) settings.push('ENCLAVE_MANAGER_DATABASE_URL   a database server of its own');
+  if (status.findings.some(({ code }) => code === 'one-disk' || code === 'no-repository')) {
+    settings.push('ENCLAVE_MANAGER_REPOSITORY     another disk, better another machine');
+  }
+  if (status.openers.length < 2) settings.push('enclave-manager node invite    a second host that can restore');
+  if (settings.length === 0) return '';
+  return `${style.bold('For production')}\n${settings.map((line) => `  ${line}\n`).join('')}`;
+}

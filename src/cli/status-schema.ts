@@ -1,0 +1,54 @@
+import { findingCodes } from '#model/health.ts';
+import type { Zod } from './command.ts';
+import { backupIdSchema, catalogEntrySchema, countSchema, fingerprintSchema, timeSchema } from './schemas.ts';
+
+/** What `status` prints, and `serve` as a part of what it says at its start. */
+export const statusSchema = (z: Zod) =>
+  z.object({
+    healthy: z.boolean(),
+    findings: z.array(
+      z.object({
+        severity: z.enum(['problem', 'warning']),
+        code: z.enum(findingCodes),
+        message: z.string(),
+        hint: z.string(),
+      }),
+    ),
+    productVersion: z.string(),
+    clusterId: z.uuid(),
+    clusterKey: fingerprintSchema(z),
+    nodeId: z.uuid(),
+    database: z.object({ location: z.string(), name: z.string(), engine: z.string(), schemaVersion: countSchema(z) }),
+    repository: z.string().nullable(),
+    lastBackup: catalogEntrySchema(z).nullable(),
+    lastDrill: z
+      .object({ backupId: backupIdSchema(z), at: timeSchema(z), passed: z.boolean(), durationMs: countSchema(z) })
+      .nullable(),
+    backups: countSchema(z),
+    highestSequence: countSchema(z),
+    schedules: z.object({ backup: scheduleSchema(z), drill: scheduleSchema(z), verify: scheduleSchema(z) }),
+    openers: z.array(z.object({ nodeId: z.uuid(), name: z.string(), site: z.string().nullable() })),
+    leftDatabases: z.array(
+      z.object({
+        name: z.string(),
+        restoreId: z.string(),
+        role: z.enum(['staging', 'before']),
+        sizeBytes: countSchema(z),
+      }),
+    ),
+  });
+
+const scheduleSchema = (z: Zod) =>
+  z.object({
+    schedule: z.string().nullable(),
+    nextDue: timeSchema(z).nullable(),
+    overdue: z.boolean(),
+    history: z.array(
+      z.object({
+        beganAt: timeSchema(z),
+        endedAt: timeSchema(z).nullable(),
+        outcome: z.enum(['running', 'succeeded', 'failed', 'interrupted']),
+        message: z.string().nullable(),
+      }),
+    ),
+  });

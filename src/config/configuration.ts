@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Schedule } from '#model/schedule.ts';
+import type { DatabaseAddress } from './database-url.ts';
+import type { RepositoryLocation } from './repository-location.ts';
+import { type ConfigurationSources, readSettings, type Problem, type Setting } from './settings.ts';
+import { type ListenAddress, nameFromHost } from './values.ts';
+
+export interface Configuration {
+  readonly dataDirectory: string;
+  readonly database: DatabaseChoice;
+  readonly repository: RepositoryLocation;
+  readonly sealing: SealingSetting;
+  readonly nodeName: string;
+  readonly site: string | undefined;
+  readonly backupSchedule: Schedule | undefined;
+  readonly drillSchedule: Schedule | undefined;
+  readonly verifyPeriodMs: number;
+  readonly listen: ListenAddress;
+}
+
+export type DatabaseChoice =
+  | { readonly kind: 'embedded' }
+  | { readonly kind: 'external'; readonly address: DatabaseAddress; readonly password: string | undefined };
+
+export interface SealingSetting {
+  readonly provider: 'software';
+  readonly keyFile: string;
+  /** Not named by anybody: decided by `auto`. */
+  readonly automatic: boolean;
+}
+
+export interface InspectedConfiguration {
+  /** `undefined` when there are problems. */
+  readonly configuration: Configuration | undefined;
+  readonly settings: readonly Setting[];
+  readonly problems: readonly Problem[];
+  /** Sentences, such as a variable with a name that is nearly one of ours. */
+  readonly warnings: readonly string[];
+}
+
+/** Reads every option and says all that is wrong at once; throws nothing. */
+export function inspectConfiguration(sources: ConfigurationSources): InspectedConfiguration {
+  const { values, settings, problems, warnings } = readSettings(sources);
+  const dataDirectory = values.dataDirectory ?? join(sources.workingDirectory, 'data');
+  const keyFile = values.sealingKeyFile ?? join(dataDirectory, 'keys', 'host.key');
+  const external = settings.some((setting) => setting.name === 'databaseUrl' && setting.source !== 'default');
+  if (values.sealing === 'auto' && external) problems.push(sealingNotNamed);
+  const derived = {
+    repository: join(dataDirectory, 'backups'),
+    sealingKeyFile: keyFile,
+    nodeName: nameFromHost(sources.hostName),
+    databaseUrl: 'embedded PostgreSQL',
+  };
+  const shown = settings.map((setting) => ({
+    ...setting,
+    value: setting.value ?? derivedValue(derived, setting.name),
+  }));
+  if (problems.length > 0) return { configuration: undefined, settings: shown, problems, warnings };
+  const configuration: Configuration = {
+    dataDirectory,
+    database:
+      values.databaseUrl === undefined
+        ? { kind: 'embedded' }
+        : { kind: 'external', address: values.databaseUrl, password: values.databasePassword },
+    repository: values.repository ?? { kind: 'directory', path: derived.repository },
+    sealing: { provider: 'software', keyFile, automatic: values.sealing === 'auto' },
+    nodeName: values.nodeName ?? derived.nodeName,
+    site: values.site,
+    backupSchedule: values.backupSchedule,
+    drillSchedule: values.drillSchedule,
+    verifyPeriodMs: values.verifyPeriodMs!,
+    listen: values.listen!,
+  };
+  return { configuration, settings: shown, problems, warnings };
+}
+
+const derivedValue = (derived: Readonly<Record<string, string>>, name: string): string | null => derived[name] ?? null;
+
+const sealingNotNamed: Problem = {
+  setting: 'ENCLAVE_MANAGER_SEALING',
+  message:
+    'ENCLAVE_MANAGER_SEALING is auto, and this version finds no sealing hardware to use with an external database',
+  hint: 'Set ENCLAVE_MANAGER_SEALING=software to accept a key file in place of hardware.',
+};
+
+/** `configuration` naming every wrong setting, its value and the way out; `usage` when all of them came as flags. */
+export function requireConfiguration(inspected: InspectedConfiguration): Configuration {
+  if (inspected.configuration !== undefined) return inspected.configuration;
+  const { problems } = inspected;
+  const code = problems.every((problem) => problem.setting.startsWith('--')) ? 'usage' : 'configuration';
+  const [first] = problems;
+  if (problems.length === 1) throw new EnclaveManagerError(code, first!.message, { hint: first!.hint });
+  const lines = problems.map((problem) => `\n  ${problem.message}. ${problem.hint}`);
+  throw new EnclaveManagerError(code, `${problems.length} settings are wrong:${lines.join('')}`, {
+    hint: 'See which settings are in force, and where they come from: config show.',
+  });
+}
+
+export function loadConfiguration(sources: ConfigurationSources): Configuration {
+  return requireConfiguration(inspectConfiguration(sources));
+}

@@ -1,0 +1,124 @@
+import { parseDatabaseUrl, maskDatabaseUrl } from './database-url.ts';
+import { option } from './option.ts';
+import { maskUserOfUrl, parseRepository } from './repository-location.ts';
+import {
+  parseDuration,
+  parseFlag,
+  parseListenAddress,
+  parseName,
+  parsePath,
+  parseScheduleText,
+  parseSealing,
+  parseSecret,
+} from './values.ts';
+
+/** Every option of the program. Parser, help, `config show`, `docs/cli.md` and the reading of the environment derive from it. */
+export const options = {
+  dataDirectory: option({
+    environment: 'ENCLAVE_MANAGER_DATA_DIR',
+    flag: '--data-dir <directory>',
+    default: './data',
+    help: 'where this host keeps its embedded database, key, state and, by default, its backups',
+    parse: parsePath,
+  }),
+  databaseUrl: option({
+    environment: 'ENCLAVE_MANAGER_DATABASE_URL',
+    default: undefined,
+    defaultMeans: 'embedded PostgreSQL in the data directory',
+    help: 'postgres://user@host:5432/malbork, or postgres:///malbork?host=/run/postgresql for a Unix socket',
+    secret: true,
+    file: true,
+    mask: maskDatabaseUrl,
+    parse: parseDatabaseUrl,
+  }),
+  databasePassword: option({
+    environment: 'ENCLAVE_MANAGER_DATABASE_PASSWORD',
+    default: undefined,
+    defaultMeans: 'the one in the URL',
+    help: 'password for that database; better in a file, named by ENCLAVE_MANAGER_DATABASE_PASSWORD_FILE',
+    secret: true,
+    file: true,
+    parse: parseSecret,
+  }),
+  repository: option({
+    environment: 'ENCLAVE_MANAGER_REPOSITORY',
+    flag: '--repository <location>',
+    default: undefined,
+    defaultMeans: 'directory "backups" in the data directory',
+    help: 'where backups go: a directory, file:///directory, or none',
+    mask: maskUserOfUrl,
+    parse: parseRepository,
+  }),
+  sealing: option({
+    environment: 'ENCLAVE_MANAGER_SEALING',
+    flag: '--sealing <provider>',
+    default: 'auto',
+    help: 'what seals the key of this host: auto or software (for development)',
+    parse: parseSealing,
+  }),
+  sealingKeyFile: option({
+    environment: 'ENCLAVE_MANAGER_SEALING_KEY_FILE',
+    flag: '--sealing-key-file <file>',
+    default: undefined,
+    defaultMeans: 'keys/host.key in the data directory',
+    help: 'key of the software sealing; it stands for the hardware, so whoever copies it is this host',
+    parse: parsePath,
+  }),
+  nodeName: option({
+    environment: 'ENCLAVE_MANAGER_NODE_NAME',
+    flag: '--node-name <name>',
+    default: undefined,
+    defaultMeans: 'the host name',
+    help: 'name under which this host is enrolled',
+    parse: parseName,
+  }),
+  site: option({
+    environment: 'ENCLAVE_MANAGER_SITE',
+    flag: '--site <name>',
+    default: undefined,
+    defaultMeans: 'none',
+    help: 'where this host stands, to see whether one site can be lost',
+    parse: parseName,
+  }),
+  backupSchedule: option({
+    environment: 'ENCLAVE_MANAGER_BACKUP_SCHEDULE',
+    flag: '--backup-schedule <cron>',
+    default: '0 0 * * *',
+    help: 'when serve takes a backup: five cron fields, always UTC; empty: never',
+    parse: parseScheduleText,
+  }),
+  drillSchedule: option({
+    environment: 'ENCLAVE_MANAGER_DRILL_SCHEDULE',
+    flag: '--drill-schedule <cron>',
+    default: '0 3 * * 0',
+    help: 'when serve restores the newest backup into a scratch database and compares every row; empty: never',
+    parse: parseScheduleText,
+  }),
+  verifyPeriodMs: option({
+    environment: 'ENCLAVE_MANAGER_VERIFY_PERIOD',
+    flag: '--verify-period <duration>',
+    default: '30d',
+    help: 'every stored chunk is read back at least once in this time: 30d, 72h',
+    parse: parseDuration,
+  }),
+  listen: option({
+    environment: 'ENCLAVE_MANAGER_LISTEN',
+    flag: '--listen <address:port>',
+    default: '127.0.0.1:8080',
+    help: 'where serve answers /livez and /readyz; port 0 takes any free one',
+    parse: parseListenAddress,
+  }),
+  debug: option({
+    environment: 'ENCLAVE_MANAGER_DEBUG',
+    default: '0',
+    help: '1 prints the stack of unexpected errors to stderr',
+    parse: parseFlag,
+  }),
+};
+
+export type Options = typeof options;
+export type OptionName = keyof Options;
+export const optionNames = Object.keys(options).filter((name): name is OptionName => Object.hasOwn(options, name));
+
+/** `--data-dir <directory>` → `--data-dir`. */
+export const flagName = (flag: string): string => flag.split(' ', 1)[0]!;

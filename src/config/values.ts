@@ -1,0 +1,99 @@
+import { isAbsolute, resolve } from 'node:path';
+import { parseSchedule, type Schedule } from '#model/schedule.ts';
+import { OptionProblem, type Place } from './option.ts';
+
+const maxPathCharacters = 1024;
+const controlCharacter = /\p{Cc}/u;
+
+export function parsePath(text: string, place: Place): string {
+  if (text === '') throw new OptionProblem('is empty', 'Name a directory, or unset it.');
+  if (text.length > maxPathCharacters || controlCharacter.test(text)) {
+    throw new OptionProblem(
+      'is not a path',
+      `Use a path of at most ${maxPathCharacters} characters without control characters.`,
+    );
+  }
+  return isAbsolute(text) ? resolve(text) : resolve(place.workingDirectory, text);
+}
+
+export function parseSecret(text: string): string {
+  if (text === '') throw new OptionProblem('is empty', 'Give the secret, or unset it.');
+  return text;
+}
+
+export function parseFlag(text: string): boolean {
+  if (text === '1' || text === 'true') return true;
+  if (text === '0' || text === 'false' || text === '') return false;
+  throw new OptionProblem('is neither 1 nor 0', 'Set it to 1, or unset it.');
+}
+
+const namePattern = /^[\p{L}\p{N}](?:[\p{L}\p{N}._-]{0,61}[\p{L}\p{N}])?$/u;
+
+/** Names of nodes and sites: shown in tables, never used as a path. */
+export function parseName(text: string): string {
+  if (namePattern.test(text)) return text;
+  throw new OptionProblem(
+    'is not a name',
+    'Use 1 to 63 letters, digits, dots, dashes and underscores, such as host-a.',
+  );
+}
+
+/** A host name as a node name: other characters become dashes. */
+export function nameFromHost(host: string): string {
+  const cleaned = host
+    .replaceAll(/[^\p{L}\p{N}._-]/gu, '-')
+    .slice(0, 63)
+    .replace(/^[._-]+/, '')
+    .replace(/[._-]+$/, '');
+  return cleaned === '' ? 'localhost' : cleaned;
+}
+
+export type SealingChoice = 'auto' | 'software';
+
+export function parseSealing(text: string): SealingChoice {
+  if (text === 'auto' || text === 'software') return text;
+  if (text === 'tpm2' || text === 'sgx') {
+    throw new OptionProblem(
+      'is a sealing provider that this version does not have',
+      'Use software until then; it protects against nobody who can read this disk.',
+    );
+  }
+  throw new OptionProblem('is not a sealing provider', 'Use auto or software.');
+}
+
+/** Empty means none. */
+export function parseScheduleText(text: string): Schedule | undefined {
+  const schedule = parseSchedule(text);
+  if (schedule.ok) return schedule.value;
+  throw new OptionProblem(schedule.problem, schedule.hint);
+}
+
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const minimumPeriodMs = 3_600_000;
+const maximumPeriodMs = 3650 * 86_400_000;
+
+/** `30d`, `72h`, `90m` → milliseconds, between an hour and ten years. */
+export function parseDuration(text: string): number {
+  const match = /^(\d{1,7})\s?([smhdw])$/.exec(text);
+  if (match === null) throw new OptionProblem('is not a duration', 'Write a number and a unit: 30d, 72h, 90m, 2w.');
+  const durationMs = Number(match[1]) * units[match[2]!]!;
+  if (durationMs >= minimumPeriodMs && durationMs <= maximumPeriodMs) return durationMs;
+  throw new OptionProblem('is out of range', 'Choose between 1h and 3650d.');
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function parseListenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new OptionProblem(
+      'is not address:port',
+      'Write 127.0.0.1:8080, [::1]:8080, or 0.0.0.0:8080 for every address.',
+    );
+  }
+  return { host: match[1] ?? match[2]!, port };
+}

@@ -1,0 +1,50 @@
+/** Composition root of the process: the only file, with `worker.ts`, that knows every adapter. */
+import { readFileSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { systemClock } from '#adapters/system/clock.ts';
+import { commands } from '#cli/commands.ts';
+import { Interruption, stopSignals } from '#cli/interruption.ts';
+import { runCommandLine } from '#cli/run.ts';
+
+const maxSecretFileBytes = 65_536;
+const { argv, env, stdin, stdout, stderr } = process;
+
+const interruption = new Interruption(systemClock, (exitCode) => process.exit(exitCode));
+// `on`, not `once`: npm and the terminal both send Ctrl-C, and without a handler the second would kill us.
+for (const signal of stopSignals) process.on(signal, () => interruption.handle(signal));
+process.on('uncaughtException', failUnexpectedly);
+process.on('unhandledRejection', failUnexpectedly);
+
+const exitCode = await runCommandLine(commands, {
+  argv: argv.slice(2),
+  streams: { stdin, stdout, stderr },
+  colour: (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
+  clock: systemClock,
+  signal: interruption.signal,
+  configurationSources: {
+    environment: env,
+    workingDirectory: process.cwd(),
+    hostName: hostname(),
+    readFile: readSecretFile,
+  },
+  loadAdapters: async (command) => {
+    const { loadAdapters } = await import('./composition.ts');
+    return loadAdapters({ env, command, hostName: hostname(), processId: process.pid, stdin });
+  },
+});
+// Whatever is still open must not keep a finished command running; what was printed is flushed first.
+stdout.write('', () => stderr.write('', () => process.exit(exitCode)));
+
+function readSecretFile(path: string): string {
+  if (statSync(path).size > maxSecretFileBytes)
+    throw Object.assign(new Error('the file is too large'), { code: 'EFBIG' });
+  return readFileSync(path, 'utf8');
+}
+
+function failUnexpectedly(error: unknown): void {
+  const failure = toEnclaveManagerError(error);
+  stderr.write(`Error: ${failure.message}\n${failure.hint}\n`);
+  if (env['ENCLAVE_MANAGER_DEBUG'] === '1' && error instanceof Error) stderr.write(`${error.stack}\n`);
+  process.exit(failure.exitCode);
+}

@@ -1,0 +1,120 @@
+import { isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { notReady, ready } from '#model/readiness.ts';
+import type { Clock } from '#ports/clock.ts';
+import type { Database } from '#ports/database.ts';
+import { readCluster, type ClusterRow } from '#store/cluster.ts';
+import { readMaintenance, type Maintenance } from '#store/maintenance.ts';
+import { acknowledgeMaintenance, heartbeat, registerServer, removeServer, type Registration } from '#store/servers.ts';
+import type { Gate } from './gate.ts';
+
+const pollMs = 500;
+const heartbeatMs = 5_000;
+/** A restore waits this long for a manager that died without a word. */
+const registrationMs = 15_000;
+
+export interface PresenceParts {
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly gate: Gate;
+  readonly registration: Registration;
+  readonly log: (message: string) => void;
+}
+
+/**
+ * Keeps this manager registered, stops it from serving while a maintenance lasts, and notices when the name of the
+ * live database comes to mean another one: then it registers there.
+ */
+export class Presence {
+  readonly #parts: PresenceParts;
+  #registeredIn: string | undefined;
+  #heartbeatMs = -Infinity;
+  #acknowledged: string | undefined;
+  #trouble: string | undefined;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+  }
+
+  /** Until the signal; trouble with the database is reported, never thrown. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.look();
+      await this.#parts.clock.sleep(pollMs, signal).catch(() => {});
+    }
+  }
+
+  /** One look at the database. */
+  async look(): Promise<void> {
+    try {
+      await this.#look();
+      if (this.#trouble !== undefined) this.#parts.log('the database answers again');
+      this.#trouble = undefined;
+    } catch (error) {
+      const { message } = toEnclaveManagerError(error);
+      // Between the swap's end of our sessions and the next look nothing is wrong yet.
+      if (this.#trouble === undefined && !this.#isMaintenance) this.#parts.log(message);
+      this.#trouble = message;
+      this.#heartbeatMs = -Infinity;
+      this.#parts.gate.report(notReady(message, { retryAfterSeconds: 2 }));
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { queries } = this.#parts.database;
+    const cluster = await readCluster(queries);
+    if (cluster === undefined) throw new Error('the live database holds no cluster any more');
+    await this.#register(cluster);
+    const maintenance = await readMaintenance(queries);
+    if (maintenance === undefined) this.#resume();
+    else await this.#pause(maintenance);
+  }
+
+  async #register({ incarnation }: ClusterRow): Promise<void> {
+    const { clock, database, registration, log } = this.#parts;
+    const life = `${incarnation.number} ${incarnation.random}`;
+    const isNew = this.#registeredIn !== life;
+    const nowMs = clock.monotonicMs();
+    if (!isNew && nowMs - this.#heartbeatMs < heartbeatMs) return;
+    if (isNew || !(await heartbeat(database.queries, registration.serverId, registrationMs))) {
+      await removeServer(database.queries, registration.serverId);
+      await registerServer(database.queries, registration, registrationMs);
+      this.#acknowledged = undefined;
+    }
+    if (isNew && this.#registeredIn !== undefined)
+      log(`another database serves now: incarnation ${incarnation.number}`);
+    this.#registeredIn = life;
+    this.#heartbeatMs = nowMs;
+  }
+
+  get #isMaintenance(): boolean {
+    return this.#acknowledged !== undefined;
+  }
+
+  #resume(): void {
+    if (this.#isMaintenance) this.#parts.log('the maintenance is over; serving again');
+    this.#acknowledged = undefined;
+    this.#parts.gate.open(ready);
+  }
+
+  async #pause({ maintenanceId, reason, begunBy }: Maintenance): Promise<void> {
+    const { gate, database, registration, log } = this.#parts;
+    const sentence = `paused for a ${reason} by ${begunBy}`;
+    if (this.#acknowledged === maintenanceId) {
+      gate.report(notReady(sentence, { retryAfterSeconds: 2 }));
+      return;
+    }
+    log(sentence);
+    await gate.close(notReady(sentence, { retryAfterSeconds: 2 }));
+    await acknowledgeMaintenance(database.queries, registration.serverId, maintenanceId);
+    this.#acknowledged = maintenanceId;
+  }
+
+  /** Lets nobody wait for this manager; best effort, the registration expires anyway. */
+  async leave(): Promise<void> {
+    try {
+      await removeServer(this.#parts.database.queries, this.#parts.registration.serverId);
+    } catch (error) {
+      if (!isEnclaveManagerError(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import { isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Cluster, Host, OperationContext } from '#operations/context.ts';
+import { createBackup } from '#operations/create-backup.ts';
+import { openCluster } from '#operations/open-cluster.ts';
+import { findBackup, readCatalog, type Catalog } from '#operations/read-catalog.ts';
+import { dueForReading, readSchedules, type ScheduleSettings, type ScheduleState } from '#operations/read-schedules.ts';
+import { runDrill, runVerification } from '#operations/recorded-run.ts';
+import type { ScratchServers } from '#ports/scratch-server.ts';
+import { readCluster } from '#store/cluster.ts';
+import type { RunKind } from '#store/runs.ts';
+import type { Gate } from './gate.ts';
+import { describeBackup, describeDrill, describeVerification } from './run-texts.ts';
+
+export interface SchedulerParts {
+  readonly host: Host;
+  readonly scratchServers: ScratchServers;
+  readonly settings: ScheduleSettings;
+  readonly gate: Gate;
+  readonly log: (message: string) => void;
+}
+
+/** Another manager may have answered what is due, so the catalogue is read again at least this often. */
+const lookEveryMs = 300_000;
+const leaseRetryMs = 30_000;
+const failureRetryMs = 60_000;
+const closedRetryMs = 1_000;
+/** A reading that found a backup lost cannot mend it; it is not repeated at once. */
+const readingRestMs = 86_400_000;
+
+/** In this order: a drill is of the newest backup. */
+const kinds: readonly RunKind[] = ['backup', 'drill', 'verify'];
+
+/** Runs what is due, one at a time, until the signal. Failures are recorded, logged and tried again later; none ends it. */
+export async function runScheduler(context: OperationContext, parts: SchedulerParts): Promise<void> {
+  const { clock, signal } = context;
+  while (!signal.aborted) {
+    const waitMs = await step(context, parts);
+    await clock.sleep(waitMs, signal).catch(() => {});
+  }
+}
+
+/** Runs the first thing that is due; resolves with how long to wait for the next step. */
+async function step(context: OperationContext, parts: SchedulerParts): Promise<number> {
+  try {
+    const waitMs = await parts.gate.work(context.signal, (signal) => runDue({ ...context, signal }, parts));
+    return waitMs ?? closedRetryMs;
+  } catch (error) {
+    if (context.signal.aborted) return 0;
+    if (!parts.gate.isOpen) return closedRetryMs;
+    if (isEnclaveManagerError(error, 'lease-held')) return leaseRetryMs;
+    const { message, hint } = toEnclaveManagerError(error);
+    parts.log(`${message}. ${hint}`);
+    return failureRetryMs;
+  }
+}
+
+async function runDue(context: OperationContext, parts: SchedulerParts): Promise<number> {
+  // Opened for each step: keys, membership and the database itself may have changed since the last.
+  const cluster = await openCluster(context, parts.host);
+  try {
+    if (cluster.store === undefined) return lookEveryMs;
+    const catalog = await readCatalog(cluster.store, cluster.keyring);
+    const now = context.clock.now();
+    const since = (await readCluster(cluster.database.queries))?.createdAt ?? now;
+    const schedules = await readSchedules(cluster.database.queries, catalog, parts.settings, since, now);
+    const states = kinds.map((kind) => schedules[kind]).filter((state) => canRun(state, catalog, parts.settings, now));
+    const [first] = states.filter(({ due }) => due !== undefined && due.attemptAt <= now);
+    if (first === undefined) return untilNext(states, now);
+    await run(first.kind, context, cluster, catalog, parts);
+    return 0;
+  } finally {
+    await cluster.database.close();
+  }
+}
+
+/** A drill needs a backup; a reading needs something that was not read for long, and rests after one. */
+function canRun({ kind, runs }: ScheduleState, catalog: Catalog, settings: ScheduleSettings, now: Date): boolean {
+  if (kind === 'backup') return true;
+  if (!catalog.backups.some(({ entry }) => entry.authentic === true && entry.kind !== 'safety')) return false;
+  if (kind === 'drill') return true;
+  const lastReading = runs.find(({ outcome }) => outcome === 'succeeded')?.beganAt;
+  if (lastReading !== undefined && now.getTime() - lastReading.getTime() < readingRestMs) return false;
+  return dueForReading(catalog, settings.verifyPeriodMs, now).length > 0;
+}
+
+function untilNext(states: readonly ScheduleState[], now: Date): number {
+  const waits = states.flatMap(({ due }) => (due === undefined ? [] : [due.attemptAt.getTime() - now.getTime()]));
+  return Math.max(0, Math.min(lookEveryMs, ...waits));
+}
+
+async function run(
+  kind: RunKind,
+  context: OperationContext,
+  cluster: Cluster,
+  catalog: Catalog,
+  parts: SchedulerParts,
+): Promise<void> {
+  const { log, scratchServers, settings } = parts;
+  switch (kind) {
+    case 'backup':
+      log(describeBackup(await createBackup(context, cluster, { kind: 'scheduled' })));
+      return;
+    case 'drill': {
+      const { id } = findBackup(catalog, 'latest').entry;
+      log(describeDrill(await runDrill(context, cluster, scratchServers, id, 'schedule')));
+      return;
+    }
+    case 'verify': {
+      const ids = dueForReading(catalog, settings.verifyPeriodMs, context.clock.now());
+      log(describeVerification(await runVerification(context, cluster, ids, 'schedule')));
+    }
+  }
+}

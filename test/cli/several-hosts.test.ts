@@ -1,0 +1,111 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { z } from 'zod';
+import { runCommand, runJson, startCommand, type StartedCommand } from '../fixtures/command.ts';
+import { temporaryDirectory } from '../fixtures/host.ts';
+import { freshDatabaseName, startTestServer } from '../fixtures/postgresql.ts';
+
+// Many processes one after another: what was compiled once is not compiled again.
+process.env['NODE_COMPILE_CACHE'] = join(temporaryDirectory(), 'compiled');
+
+interface Shared {
+  readonly env: Record<string, string>;
+  readonly drop: () => Promise<void>;
+}
+
+/** One database server and one repository for hosts that each have a data directory of their own. */
+async function makeShared(): Promise<Shared> {
+  const { connection, server } = await startTestServer();
+  const name = freshDatabaseName();
+  const url = `postgres://${connection.user}@/${name}?host=${connection.host}`;
+  const passwordFile = join(temporaryDirectory(), 'password');
+  writeFileSync(passwordFile, `${connection.password}\n`);
+  const env = {
+    ENCLAVE_MANAGER_DATABASE_URL: url,
+    ENCLAVE_MANAGER_DATABASE_PASSWORD_FILE: passwordFile,
+    ENCLAVE_MANAGER_REPOSITORY: temporaryDirectory(),
+    ENCLAVE_MANAGER_SEALING: 'software',
+    ENCLAVE_MANAGER_DRILL_SCHEDULE: '',
+  };
+  return { env, drop: () => server.dropDatabase(name) };
+}
+
+function serveOn(dataDirectory: string, env: Record<string, string>): StartedCommand {
+  const serve = startCommand(['serve'], { dataDirectory, env });
+  onTestFinished(() => void serve.child.kill('SIGKILL'));
+  return serve;
+}
+
+async function stop(serve: StartedCommand): Promise<void> {
+  serve.child.kill('SIGTERM');
+  const { exitCode, stderr } = await serve.ended;
+  expect(exitCode, stderr).toBe(0);
+}
+
+describe('several hosts', { timeout: 240_000 }, () => {
+  it('enrols a second host, which then opens a backup made before it joined', async () => {
+    const { env } = await makeShared();
+    const [first, second] = [temporaryDirectory(), temporaryDirectory()];
+    const serve = serveOn(first, { ...env, ENCLAVE_MANAGER_NODE_NAME: 'host-a' });
+    await serve.saw(/Stop with Ctrl-C/);
+    const onSecond = {
+      dataDirectory: second,
+      env: { ...env, ENCLAVE_MANAGER_NODE_NAME: 'host-b', ENCLAVE_MANAGER_SITE: 'east' },
+    };
+    expect((await runCommand(['backup', 'drill', 'latest'], onSecond)).exitCode).toBe(21);
+    const invite = z
+      .object({ token: z.string() })
+      .parse(await runJson(['node', 'invite'], { dataDirectory: first, env }));
+    const tokenFile = join(temporaryDirectory(), 'token');
+    writeFileSync(tokenFile, invite.token);
+    const enrolled = await runJson(['node', 'enrol', '--token-file', tokenFile], onSecond);
+    expect(enrolled).toMatchObject({ name: 'host-b', epochs: [1] });
+    expect(await runJson(['node', 'list'], onSecond)).toMatchObject([
+      { name: 'host-a', thisHost: false, epochs: [1] },
+      { name: 'host-b', site: 'east', thisHost: true, epochs: [1] },
+    ]);
+    expect((await runCommand(['backup', 'drill', 'latest'], onSecond)).exitCode).toBe(0);
+    const again = await runCommand(['node', 'enrol', '--token-file', tokenFile, '--wait', '20'], {
+      dataDirectory: temporaryDirectory(),
+      env,
+    });
+    expect([again.exitCode, again.stderr]).toEqual([40, expect.stringContaining('used already')]);
+    await stop(serve);
+  });
+
+  it('stays up beside an empty database, says on /readyz what restores it, and serves once it is restored', async () => {
+    const { env, drop } = await makeShared();
+    const dataDirectory = temporaryDirectory();
+    const made = serveOn(dataDirectory, env);
+    await made.saw(/Stop with Ctrl-C/);
+    await stop(made);
+    await drop();
+    const listen = '127.0.0.1:18089';
+    const waiting = serveOn(dataDirectory, { ...env, ENCLAVE_MANAGER_LISTEN: listen });
+    await waiting.saw(/Waiting until it is restored/);
+    const readiness = await fetch(`http://${listen}/readyz`);
+    expect([readiness.status, await readiness.json()]).toMatchObject([
+      503,
+      { ready: false, commands: ['enclave-manager restore plan latest', 'enclave-manager restore run latest'] },
+    ]);
+    expect((await fetch(`http://${listen}/livez`)).status).toBe(200);
+    const restored = await runCommand(['restore', 'run', 'latest', '--yes', '--json'], { dataDirectory, env });
+    expect(restored.exitCode, restored.stderr + restored.stdout).toBe(0);
+    await waiting.saw(/Stop with Ctrl-C/);
+    expect((await fetch(`http://${listen}/readyz`)).status).toBe(200);
+    await stop(waiting);
+  });
+
+  it('says that the database cannot be reached, without its password', async () => {
+    const { env } = await makeShared();
+    const url = 'postgres://somebody:hunter2@127.0.0.1:1/malbork';
+    const { ENCLAVE_MANAGER_DATABASE_PASSWORD_FILE: _, ...rest } = env;
+    const failed = await runCommand(['serve', '--json'], {
+      dataDirectory: temporaryDirectory(),
+      env: { ...rest, ENCLAVE_MANAGER_DATABASE_URL: url },
+    });
+    expect(failed.exitCode).toBe(14);
+    expect(failed.stdout + failed.stderr).not.toContain('hunter2');
+  });
+});
