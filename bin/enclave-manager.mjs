@@ -63,6 +63,10 @@ function runOn(node) {
   const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit', env });
   // A terminal sends Ctrl-C to both of us, kill only to this process: the manager may hear it twice.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // Killed, npm passes nothing on.
+  const npm = process.ppid;
+  const look = setInterval(() => process.ppid === npm || child.kill('SIGTERM'), 200).unref();
+  if (process.env.npm_lifecycle_event !== 'start') clearInterval(look);
   child.on('error', (error) => refuse(`${node} does not start: ${error.message}`, `Run npm ci in ${root}.`));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exitCode = code;

@@ -32,8 +32,8 @@ function introduce({ narrator, directory }: Stage): void {
     and every row is compared. All of it is real and happens on this machine, in ${directory}.`,
   );
   narrator.say(
-    `A line after $ is a command that runs as a process of its own; below it stands what it prints. Each host has a data
-    directory and a key file: the file stands for its hardware.`,
+    `A line after $ is a command that runs as a process of its own (npx enclave-manager); below it stands what it prints.
+    Each host has a data directory and a key file: the file stands for its hardware.`,
   );
 }
 

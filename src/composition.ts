@@ -6,6 +6,7 @@ import type { Configuration } from '#config/configuration.ts';
 import { defaultDatabaseName } from '#config/database-url.ts';
 import { acquireDataDirectory, acquireOwnerLock } from '#adapters/data-directory/owner-lock.ts';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
+import { ownForServing } from '#adapters/data-directory/own-for-serving.ts';
 import { createScratchServers } from '#adapters/embedded-postgresql/scratch-servers.ts';
 import { useEmbedded, type EmbeddedUse } from '#adapters/embedded-postgresql/use-embedded.ts';
 import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
@@ -79,7 +80,9 @@ function makeAdapters(facts: ProcessFacts): Adapters {
     findOnOneDisk,
     readInput: async (source) => await readText(source, facts.stdin),
     serve: async (configuration, context, hooks) => {
-      const lock = acquireDataDirectory(configuration.dataDirectory, facts.command);
+      const { dataDirectory } = configuration;
+      const { signal } = context;
+      const lock = await ownForServing({ dataDirectory, signal, log: hooks.log, clock: systemClock });
       try {
         await serve(context, {
           configuration,
@@ -146,7 +149,8 @@ async function openEmbedded(
   const leave = async (): Promise<void> =>
     await use.close(choice.drainMs === undefined ? {} : { drainMs: choice.drainMs });
   try {
-    const server = await connectPostgresql({ server: use.connection, location: use.location });
+    const storagePath = join(dataDirectory, 'postgres');
+    const server = await connectPostgresql({ server: use.connection, location: use.location, storagePath });
     if (use.owned) await beginCold(server);
     const close = async (): Promise<void> => {
       await server.close();

@@ -1,10 +1,10 @@
-/** Composition root of the process: the only file, with `worker.ts`, that knows every adapter. */
+/** Where the program begins. `composition.ts`, loaded when a command needs it, and `worker.ts` know every adapter. */
 import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { commands } from '#cli/commands.ts';
-import { Interruption, stopSignals } from '#cli/interruption.ts';
+import { Interruption, stopSignals, watchParent } from '#cli/interruption.ts';
 import { runCommandLine } from '#cli/run.ts';
 
 const maxSecretFileBytes = 65_536;
@@ -13,6 +13,11 @@ const { argv, env, stdin, stdout, stderr } = process;
 const interruption = new Interruption(systemClock, (exitCode) => process.exit(exitCode));
 // `on`, not `once`: npm and the terminal both send Ctrl-C, and without a handler the second would kill us.
 for (const signal of stopSignals) process.on(signal, () => interruption.handle(signal));
+if (env['npm_lifecycle_event'] === 'start')
+  watchParent(
+    () => process.ppid,
+    () => interruption.handle('SIGHUP'),
+  );
 process.on('uncaughtException', failUnexpectedly);
 process.on('unhandledRejection', failUnexpectedly);
 

@@ -7,8 +7,10 @@ import { systemRandomness } from '#adapters/system/randomness.ts';
 import { WorkerLoop } from '#pipeline/worker-loop.ts';
 import type { WorkerRequest, WorkerSetup } from '#pipeline/worker-protocol.ts';
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- The main thread starts this file with a setup and nothing else.
+const setup = workerData as WorkerSetup;
 const loop = new WorkerLoop(
-  workerData as WorkerSetup,
+  setup,
   {
     randomness: systemRandomness,
     openStore: (connection) => new DirectoryStore(connection.path),

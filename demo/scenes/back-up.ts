@@ -52,7 +52,7 @@ export async function backUpChange(stage: Stage, full: TakenBackup): Promise<Tak
   const share = `${Math.round((100 * newBytes) / full.newBytes)} %`;
   narrator.say(
     `${newChunks} of ${totalChunks} chunks: ${formatSize(newBytes)} instead of ${formatSize(full.newBytes)}, ${share}
-    of the full backup. To restore it takes no other backup.`,
+    of the full backup. Restoring it needs no other backup.`,
   );
   steps.push({
     what: 'Incremental backup',

@@ -18,6 +18,8 @@ export interface Command<Result = unknown> {
   readonly examples: readonly Example[];
   readonly arguments?: readonly CommandArgument[];
   readonly options?: readonly CommandOption[];
+  /** It runs until it is told to stop, and has done its work then: it exits 0, not 130 or 143. */
+  readonly untilStopped?: true;
   /** Failures worth knowing beforehand. 0, 1, 2 and 10 are always possible. */
   readonly failures: readonly ErrorCode[];
   /** What `--json` prints. */

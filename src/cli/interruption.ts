@@ -40,3 +40,19 @@ function reasonOf(signal: StopSignal): EnclaveManagerError {
     ? new EnclaveManagerError('interrupted', 'interrupted')
     : new EnclaveManagerError('terminated', `terminated by ${signal}`);
 }
+
+const parentLookMs = 200;
+
+/**
+ * Calls `lost` once when the process that started us has ended. Killed, npm passes no signal on: we would go on unseen,
+ * beyond the reach of Ctrl-C, and keep the next start out of the data directory.
+ */
+export function watchParent(parentId: () => number, lost: () => void): void {
+  const first = parentId();
+  const look = setInterval(() => {
+    if (parentId() === first) return;
+    clearInterval(look);
+    lost();
+  }, parentLookMs);
+  look.unref();
+}

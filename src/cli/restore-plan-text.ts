@@ -47,10 +47,16 @@ export function describePlan(plan: RestorePlan): string {
     ['Opens on', openers(plan)],
     ['Schema', schema(plan)],
     ['Should take', `about ${formatDuration(plan.estimatedDurationMs)}`],
+    ['Needs', space(plan)],
     ['Replaces', replaced(plan)],
   ]);
   if (plan.obstacles.length === 0) return fields;
   return `${fields}\nThis would stop it:\n${plan.obstacles.map((obstacle) => `  - ${obstacle}\n`).join('')}`;
+}
+
+function space({ neededBytes, server }: RestorePlan): string {
+  const needed = `about ${formatSize(neededBytes)}`;
+  return server?.freeBytes == null ? needed : `${needed}; ${formatSize(server.freeBytes)} are free`;
 }
 
 const seen = ({ highestSequenceSeen }: RestorePlan): string =>

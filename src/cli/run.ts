@@ -48,6 +48,7 @@ export async function runCommandLine(commands: readonly Command[], process: Proc
   try {
     return await runCommand(request, output, process);
   } catch (error) {
+    if (request.command.untilStopped === true && process.signal.aborted && error === process.signal.reason) return 0;
     return fail(output, error, process);
   }
 }

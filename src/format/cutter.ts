@@ -3,7 +3,7 @@ import { HalfSipHash } from './half-sip-hash.ts';
 
 const tab = 0x09;
 
-export const defaultAverageBytes = 1.5 * 1024 * 1024;
+const defaultAverageBytes = 1.5 * 1024 * 1024;
 /** A chunk is at most this many times the average, unless it is one larger row. */
 const maximumPerAverage = 3;
 /** Longer rows are refused: a chunk must fit into memory several times over. */

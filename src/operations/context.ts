@@ -45,6 +45,3 @@ export interface Host {
 }
 
 export const operationLease = { name: 'operation', ttlMs: 30_000 } as const;
-
-/** Content-defined chunks average 1.5 MiB: small enough to share, large enough to list (design: 1–2 MiB). */
-export const averageChunkBytes = 1536 * 1024;

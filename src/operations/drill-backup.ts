@@ -5,7 +5,7 @@ import { RowDigest } from '#pipeline/row-digest.ts';
 import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { Database } from '#ports/database.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
-import { averageChunkBytes, type OperationContext } from './context.ts';
+import { type OperationContext } from './context.ts';
 import { loadBackup, type LoadedBackup } from './load-backup.ts';
 import type { Repository } from './open-repository.ts';
 import { readManifest } from './read-manifest.ts';
@@ -121,7 +121,7 @@ async function compareRows(
   const snapshot = await database.snapshot(manifest.tables.map(({ name }) => name));
   const pool = new WorkerPool(
     context.startWorker,
-    { keys: [], read: { connection: database.connection, snapshot: snapshot.token }, averageChunkBytes },
+    { keys: [], read: { connection: database.connection, snapshot: snapshot.token } },
     {
       threads: threadsFor(context, manifest.summary.logicalBytes),
       signal: context.signal,

@@ -26,7 +26,7 @@ export interface InviteResult {
   readonly expiresInMs: number;
 }
 
-export const inviteTtlMs = 24 * 60 * 60 * 1000;
+const inviteTtlMs = 24 * 60 * 60 * 1000;
 
 /** Makes a one-time token with which one further host may ask to be enrolled. */
 export async function inviteNode(context: OperationContext, cluster: Cluster): Promise<InviteResult> {

@@ -7,7 +7,7 @@ import type { Database } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { migrate } from '#store/migrate.ts';
 import { backedUpTables, loadMigrations } from '#store/migrations.ts';
-import { averageChunkBytes, type OperationContext } from './context.ts';
+import { type OperationContext } from './context.ts';
 import { storedChunks } from './read-manifest.ts';
 import { threadsFor } from './stream-tables.ts';
 
@@ -119,7 +119,7 @@ async function loadRows(
   });
   context.progress.phase('loading rows', manifest.summary.logicalBytes);
   const keys = manifest.summary.epochs.map((epoch) => keyring.epochKeys(epoch));
-  const setup = { store: store.connection, keys, write: { connection: database.connection }, averageChunkBytes };
+  const setup = { store: store.connection, keys, write: { connection: database.connection } };
   const pool = new WorkerPool(context.startWorker, setup, {
     threads: threadsFor(context, manifest.summary.logicalBytes),
     signal: context.signal,

@@ -31,6 +31,8 @@ export interface RestorePlan {
   readonly logicalBytes: number;
   readonly storedBytes: number;
   readonly estimatedDurationMs: number;
+  /** About how much space the new database takes while it is built beside the old one. */
+  readonly neededBytes: number;
   /** `null` where no database could be asked. */
   readonly server: PlannedServer | null;
   /** Why `restore run` would refuse now; each a sentence. Empty: it would begin. */
@@ -43,6 +45,8 @@ export interface PlannedServer {
   /** The database that would be replaced. */
   readonly live: { readonly name: string; readonly sizeBytes: number; readonly clusterId: string | null } | null;
   readonly missingPrivileges: readonly string[];
+  /** `null` where the server cannot be asked. */
+  readonly freeBytes: number | null;
 }
 
 export interface PlanHost {
@@ -56,6 +60,9 @@ export interface PlanHost {
 /** Without a drill to go by: what a small server loads, with time for its start. */
 const loadBytesPerMs = 20_000;
 const startMs = 5_000;
+/** Rows, their indexes and the write-ahead log. */
+const spaceFactor = 3;
+const spaceFloorBytes = 64 * 1024 * 1024;
 
 /** Looks at everything a restore needs and changes nothing. Works without a database, and without a key. */
 export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<RestorePlan> {
@@ -83,6 +90,7 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
     logicalBytes: entry.logicalBytes,
     storedBytes: entry.storedBytes,
     estimatedDurationMs: entry.lastDrill?.durationMs ?? Math.round(startMs + entry.logicalBytes / loadBytesPerMs),
+    neededBytes: entry.logicalBytes * spaceFactor + spaceFloorBytes,
     server,
   };
   return { ...facts, obstacles: obstacles(facts, catalog, 'keyring' in opened ? undefined : opened) };
@@ -116,7 +124,13 @@ async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
   const live = exists
     ? { name: liveName, sizeBytes: await server.databaseSizeBytes(liveName), clusterId: cluster?.clusterId ?? null }
     : null;
-  return { location, engine: `${engine} ${version}`, live, missingPrivileges: await server.missingPrivileges() };
+  return {
+    location,
+    engine: `${engine} ${version}`,
+    live,
+    missingPrivileges: await server.missingPrivileges(),
+    freeBytes: (await server.freeBytes()) ?? null,
+  };
 }
 
 function obstacles(
@@ -140,5 +154,7 @@ function obstacles(
   const live = plan.server?.live;
   if (live?.clusterId != null && live.clusterId !== plan.clusterId)
     found.push(`The database "${live.name}" belongs to another cluster, ${live.clusterId}.`);
+  const free = plan.server?.freeBytes ?? Infinity;
+  if (free < plan.neededBytes) found.push(`The server has ${free} bytes free and needs about ${plan.neededBytes}.`);
   return [...found, ...(plan.server?.missingPrivileges ?? [])];
 }

@@ -4,7 +4,7 @@ import type { OpenedKeyring } from '#keys/keyring.ts';
 import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { BadObject, StoredChunk, WorkerRequest } from '#pipeline/worker-protocol.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
-import { averageChunkBytes, type OperationContext } from './context.ts';
+import { type OperationContext } from './context.ts';
 import { threadsFor } from './stream-tables.ts';
 
 const chunksPerRequest = 32;
@@ -37,7 +37,7 @@ export async function checkStoredChunks(
   const totalBytes = chunks.reduce((sum, { object }) => sum + object.sizeBytes, 0);
   context.progress.phase(phase, totalBytes);
   if (chunks.length === 0) return [];
-  const setup = { store: store.connection, keys, averageChunkBytes };
+  const setup = { store: store.connection, keys };
   const pool = new WorkerPool(context.startWorker, setup, {
     threads: threadsFor(context, totalBytes),
     signal: context.signal,

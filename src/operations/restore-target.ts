@@ -1,4 +1,4 @@
-import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Manifest } from '#format/manifest.ts';
 import { markerPath } from '#format/layout.ts';
 import { readMarker } from '#format/marker.ts';
@@ -66,16 +66,25 @@ export async function requireVerified(context: OperationContext, target: Restore
   }
 }
 
-/** The marker may be lost, but it must not name somebody else. */
+/** The marker may be lost or damaged: what is restored proves itself. But it must not name somebody else. */
 async function checkOwner({ store, keyring }: Repository): Promise<void> {
   const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker });
   if (bytes === undefined) return;
-  const { clusterId } = readMarker(bytes);
-  if (clusterId !== keyring.clusterId) {
+  const clusterId = ownerIn(bytes);
+  if (clusterId !== undefined && clusterId !== keyring.clusterId) {
     throw new EnclaveManagerError(
       'repository-foreign',
       `${store.location} belongs to cluster ${clusterId}; the keys that open here are of cluster ${keyring.clusterId}`,
     );
+  }
+}
+
+function ownerIn(bytes: Buffer): string | undefined {
+  try {
+    return readMarker(bytes).clusterId;
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'damaged')) return undefined;
+    throw error;
   }
 }
 

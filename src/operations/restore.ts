@@ -151,14 +151,10 @@ async function load(context: OperationContext, target: RestoreTarget, staging: D
     for (const { name, healedBy } of healed)
       context.progress.note(`chunk object ${name} is damaged; its rows came from ${healedBy}`);
     if (healed.length === 0) return;
+    const outcome = { backups: [id], level: 'restored' as const, passed: true, objects: null };
     const bad = healed.map(({ name }) => name);
-    await recordVerification(context, store, keyring, {
-      backups: [id],
-      level: 'restored',
-      passed: true,
-      objects: null,
-      bad,
-    });
+    // A repository that takes no writes is no reason not to restore from it.
+    await recordVerification(context, store, keyring, { ...outcome, bad }).catch(() => {});
   } catch (error) {
     // Where the reading fails as well, the damage that was met first is what the caller hears of.
     if (isEnclaveManagerError(error, 'damaged')) await verifyBackups(context, target, [id]).catch(() => {});

@@ -3,7 +3,7 @@ import { KnownChunks } from '#pipeline/known-chunks.ts';
 import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { StoredChunk, WorkerEvent, WorkerResponses } from '#pipeline/worker-protocol.ts';
 import type { Database, Snapshot, TableColumn, TableRange } from '#ports/database.ts';
-import { averageChunkBytes, type Cluster, type OperationContext } from './context.ts';
+import { type Cluster, type OperationContext } from './context.ts';
 import type { KnownObjects } from './known-objects.ts';
 
 /** Below this a second connection costs more than it brings. */
@@ -52,7 +52,6 @@ export async function streamTables(
       read: { connection: cluster.database.connection, snapshot: snapshot.token },
       knownIds: KnownChunks.pack(known.byId.keys()),
       strays: known.strays,
-      averageChunkBytes,
     },
     { threads: threadsFor(context, totalBytes), signal: context.signal, onEvent: (event) => onEvent(context, event) },
   );

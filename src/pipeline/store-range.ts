@@ -24,7 +24,8 @@ export interface StoreRangePorts {
   /** Chunk id → stored objects that no backup names. */
   readonly strays: ReadonlyMap<string, readonly string[]>;
   readonly randomness: Randomness;
-  readonly averageChunkBytes: number;
+  /** Smaller in tests; the format's default otherwise. */
+  readonly averageChunkBytes?: number;
   readonly emit: (event: WorkerEvent) => void;
 }
 
@@ -36,7 +37,7 @@ export async function storeRange(ports: StoreRangePorts, range: TableRange): Pro
     key: ports.keys.cutter,
     table: range.table,
     keyColumns: range.keyColumns,
-    averageBytes: ports.averageChunkBytes,
+    ...(ports.averageChunkBytes === undefined ? {} : { averageBytes: ports.averageChunkBytes }),
     onChunk: (rows, rowCount) => chunks.push(storeChunk(ports, uploads, rows, rowCount)),
   });
   const sink: RowSink = {

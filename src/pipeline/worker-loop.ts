@@ -46,7 +46,7 @@ export class WorkerLoop {
   }
 
   async #perform(request: WorkerRequest): Promise<WorkerResponses[WorkerRequest['kind']]> {
-    const { keys, averageChunkBytes } = this.#setup;
+    const { keys } = this.#setup;
     const emit = this.#post;
     switch (request.kind) {
       case 'store-range': {
@@ -60,7 +60,7 @@ export class WorkerLoop {
           known: this.#known,
           strays: this.#strays,
         };
-        return await storeRange({ ...ports, randomness, averageChunkBytes, emit }, request.range);
+        return await storeRange({ ...ports, randomness, emit }, request.range);
       }
       case 'check-chunks':
         return await checkChunks({ store: this.#openStore(), keys, emit }, request.chunks);

@@ -6,7 +6,7 @@ import type { StartWorker, WorkerEvent, WorkerRequest, WorkerResponses } from '.
 type Check = Extract<WorkerRequest, { kind: 'check-chunks' }>;
 type Answer = (name: string) => Promise<void>;
 
-const setup = { keys: [], averageChunkBytes: 1 };
+const setup = { keys: [] };
 const named = (name: string): Check => ({
   kind: 'check-chunks',
   chunks: [{ id: name, rows: 1, rowBytes: 1, object: { name, sizeBytes: 1, sha256: '' } }],

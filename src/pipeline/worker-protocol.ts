@@ -17,7 +17,6 @@ export interface WorkerSetup {
   readonly knownIds?: Uint8Array;
   /** Names of stored objects that no backup names, as an interrupted backup leaves them. */
   readonly strays?: readonly string[];
-  readonly averageChunkBytes: number;
 }
 
 /** A chunk of a manifest together with the object that the manifest names for it. */

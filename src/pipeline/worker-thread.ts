@@ -28,6 +28,7 @@ export function workerThread(worker: Worker): WorkerThread {
     } else if (message.event === 'done') {
       const finished = pending;
       pending = undefined;
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- A thread answers every request with its kind of response.
       finished?.resolve(message.response as never);
     } else pending?.onEvent(message);
   });

@@ -27,6 +27,8 @@ export interface DatabaseServer {
   open(name: string, options?: { readonly connections?: number }): Database;
   /** Bytes on disk; 0 where there is none. */
   databaseSizeBytes(name: string): Promise<number>;
+  /** Bytes free where the server keeps its data; `undefined` where that cannot be asked, as over the network. */
+  freeBytes(): Promise<number | undefined>;
   /** What a restore needs and this role may lack; empty when all is well. Each entry is a sentence. */
   missingPrivileges(): Promise<string[]>;
   /**

@@ -2,7 +2,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { openRowReader } from '#adapters/postgresql/row-reader.ts';
-import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Cluster } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
@@ -13,7 +12,7 @@ import { listRuns } from '#store/runs.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
-import { chunkObjects, listedBackups, objectFile, objectsOfTable } from '../fixtures/repository.ts';
+import { chunkObjects, listedBackups, objectFile, objectsOfTable, storeWith } from '../fixtures/repository.ts';
 import { restoreInto } from '../fixtures/restoring.ts';
 import { addAuditEvents, addSettings, addUsers, terminateSessions } from '../fixtures/rows.ts';
 import { localWorkers, pausedReaders } from '../fixtures/workers.ts';
@@ -113,7 +112,7 @@ describe('what a backup stores', () => {
     const before = await dumpDatabase(cluster.database);
     const { startWorker, waiting, go } = pausedReaders();
     const running = createBackup({ ...context, startWorker }, cluster, { kind: 'manual' });
-    await waiting;
+    await Promise.race([waiting, running]);
     await addUsers(cluster.database, 7, 'later.example.org');
     await sql`DELETE FROM users WHERE email LIKE 'user-1%@example.org'`.execute(cluster.database.queries);
     await expect(truncateSettings(cluster)).rejects.toMatchObject({ code: 'database-unreachable' });
@@ -169,7 +168,7 @@ describe('a backup that must not be listed', () => {
     await addUsers(cluster.database, 10);
     const { startWorker, waiting, go } = pausedReaders();
     const running = createBackup({ ...context, startWorker }, cluster, { kind: 'manual' });
-    await waiting;
+    await Promise.race([waiting, running]);
     expect(await terminateSessions(cluster.database, cluster.database.name)).toBeGreaterThan(0);
     go();
 
@@ -308,13 +307,6 @@ function losingReaders(onDrop: () => void) {
       };
     },
   });
-}
-
-function storeWith(store: ObjectStore, replaced: Partial<ObjectStore>): ObjectStore {
-  const real = new DirectoryStore((store.connection as { path: string }).path);
-  const own = ['put', 'get', 'head', 'list', 'delete', 'close'] as const;
-  const bound = Object.fromEntries(own.map((name) => [name, (real[name] as (...p: unknown[]) => unknown).bind(real)]));
-  return { location: real.location, connection: real.connection, ...bound, ...replaced } as ObjectStore;
 }
 
 async function truncateSettings({ database, server }: Cluster): Promise<void> {

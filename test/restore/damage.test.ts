@@ -189,10 +189,11 @@ describe('the owner marker', () => {
     await expect(restore(context, host, confirmed)).rejects.toMatchObject(refusal);
   });
 
-  it('may be missing for a restore, not for a backup', async () => {
+  it.each(['missing', 'damaged'])('may be %s for a restore, not for a backup', async (kind) => {
     const { context, host, cluster } = await makeCluster();
     await createBackup(context, cluster, { kind: 'manual' });
-    rmSync(objectFile(host, 'enclave-manager.json'));
+    if (kind === 'missing') rmSync(objectFile(host, 'enclave-manager.json'));
+    else overwrite(objectFile(host, 'enclave-manager.json'), '{');
 
     await expect(createBackup(context, cluster, { kind: 'manual' })).rejects.toMatchObject({
       code: 'damaged',

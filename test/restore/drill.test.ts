@@ -130,7 +130,7 @@ describe('a drill', () => {
     const scratch = await databasesAsScratch(outgrown.signal);
     const crashPoints = { reach: (point: string) => point === 'restore.chunk-loaded' && outgrown.abort(reason) };
 
-    const attempt = runDrill({ ...context, crashPoints } as never, cluster, scratch.servers, backup.id, 'manual');
+    const attempt = runDrill({ ...context, crashPoints }, cluster, scratch.servers, backup.id, 'manual');
 
     await expect(attempt).rejects.toMatchObject({ code: 'no-space', exitCode: 16 });
     expect(outgrown.signal.aborted).toBe(true);

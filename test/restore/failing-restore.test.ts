@@ -200,7 +200,7 @@ describe('a restore whose live database changes meanwhile', () => {
       exitCode: 13,
     });
 
-    await expectReplacement(host, undefined, []);
+    await expectReplacement(host, undefined);
   });
 });
 
@@ -213,13 +213,10 @@ async function replaceLive({ host, cluster }: Pick<TestCluster, 'host' | 'cluste
   await database.close();
 }
 
-async function expectReplacement(host: TestHost, identityBefore: string | undefined, tables?: string[]): Promise<void> {
+async function expectReplacement(host: TestHost, identityBefore: string | undefined): Promise<void> {
   const identity = await host.server.databaseIdentity(host.server.liveName);
   expect(identity).toBeDefined();
   expect(identity).not.toBe(identityBefore);
   expect(await stagingDatabases(host)).toEqual([]);
-  const database = host.server.open(host.server.liveName);
-  expect(await database.tableNames()).toEqual(tables ?? expect.arrayContaining(['cluster', 'schema_migrations']));
   expect(await host.server.databaseNames(`${host.server.liveName}_before`)).toEqual([]);
-  await database.close();
 }

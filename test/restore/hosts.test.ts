@@ -4,6 +4,7 @@ import type { Cluster } from '#operations/context.ts';
 import { admitJoinRequests, enrolNode, inviteNode } from '#operations/enrol-node.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
+import { formatToken, parseToken } from '#keys/join-token.ts';
 import { listAuditEvents } from '#store/audit.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
@@ -101,6 +102,9 @@ describe('a second host', () => {
     const other = await makeCluster();
     const foreign = await inviteNode(other.context, other.cluster);
     await expect(enrolBeside(late, opened, foreign.token)).rejects.toMatchObject({ code: 'forged' });
+    const { inviteId, fingerprint } = parseToken((await inviteNode(context, opened)).token);
+    const guessed = formatToken({ inviteId, fingerprint, secret: context.randomness.bytes(32) });
+    await expect(enrolBeside(late, opened, guessed)).rejects.toMatchObject({ code: 'not-permitted', exitCode: 40 });
     const mistyped = token.slice(0, -1) + (token.endsWith('0') ? '1' : '0');
     await expect(enrolBeside(late, opened, mistyped)).rejects.toMatchObject({ code: 'usage', exitCode: 2 });
 

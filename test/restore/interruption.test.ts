@@ -65,7 +65,7 @@ describe('two backups at once', () => {
     const { cluster, host } = await makeCluster();
     const { startWorker, waiting, go } = pausedReaders();
     const first = createBackup(makeContext({ startWorker, holder: 'host-a (process 1)' }), cluster, { kind: 'manual' });
-    await waiting;
+    await Promise.race([waiting, first]);
 
     const second = createBackup(makeContext({ holder: 'host-a (process 2)' }), cluster, { kind: 'scheduled' });
 
@@ -84,7 +84,7 @@ describe('two backups at once', () => {
     const { cluster, host } = await makeCluster();
     const { startWorker, waiting, go } = pausedReaders();
     const slow = createBackup(makeContext({ startWorker, holder: 'slow' }), cluster, { kind: 'manual' });
-    await waiting;
+    await Promise.race([waiting, slow]);
     await sql`UPDATE leases SET expires_at = now() - INTERVAL '1 second' WHERE name = 'operation'`.execute(
       cluster.database.queries,
     );

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { encodeManifest, type Manifest } from '#format/manifest.ts';
 import { manifestPath } from '#format/layout.ts';
 import { newClusterKeyring, openKeyring } from '#keys/keyring.ts';
@@ -21,7 +22,7 @@ import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
 import { freshDatabaseName } from '../fixtures/postgresql.ts';
-import { manifestFile, objectFile } from '../fixtures/repository.ts';
+import { manifestFile, objectFile, storeWith } from '../fixtures/repository.ts';
 import { confirmed, reopen, restoreInto } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
 
@@ -119,6 +120,28 @@ describe('a backup that was never read back', () => {
     expect((await readCatalog(host.store, cluster.keyring)).backups[0]?.entry.verified).toMatchObject({
       level: 'all-chunks',
     });
+  });
+});
+
+describe('a repository that takes no writes', () => {
+  it('can be restored from, when its backup was read back before and no safety backup is asked for', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await createBackup(context, cluster, { kind: 'manual' });
+    const wanted = await dumpDatabase(cluster.database);
+    await cluster.database.close();
+    let refused = 0;
+    const put = (): Promise<never> => {
+      refused += 1;
+      return Promise.reject(new EnclaveManagerError('repository-unreachable', 'read-only'));
+    };
+    const store = storeWith(host.store, { put });
+
+    await expect(restore(context, { ...host, store }, confirmed)).rejects.toMatchObject({ exitCode: 11 });
+    expect(refused).toBe(1);
+    await restore(context, { ...host, store }, { ...confirmed, safetyBackup: false });
+
+    expect(refused).toBe(1);
+    expect(await dumpDatabase((await reopen(context, host)).database)).toEqual(wanted);
   });
 });
 

@@ -11,16 +11,32 @@ const sqliteFull = 13;
 
 const holderSchema = z.object({ pid: z.int(), command: z.string().max(1000) });
 
+/** What is known of who holds a lock; for people and for how long it is worth waiting, never to decide who owns what. */
+export type Holder = z.infer<typeof holderSchema>;
+
+export interface DescribedLock extends OwnerLock {
+  /** Says anew what its holder does. */
+  describe(command: string): void;
+}
+
 /** The lock of a data directory; created with the directory where it is missing. `command` is shown to whom it keeps out. */
-export function acquireDataDirectory(dataDirectory: string, command: string): OwnerLock {
+export function acquireDataDirectory(dataDirectory: string, command: string): DescribedLock {
   try {
     // Others may pass it, not look into it: started by root, the embedded server is another user. Inside, all is 0700.
     mkdirSync(dataDirectory, { recursive: true, mode: 0o711 });
   } catch (error) {
     throw fromFileSystemError(error, dataDirectory);
   }
-  return acquireOwnerLock(join(dataDirectory, 'state', 'owner.lock'), command);
+  return acquireOwnerLock(dataDirectoryLock(dataDirectory), command);
 }
+
+/** `undefined` where nobody holds it, or the holder has not written it yet or not for us to read. */
+export function readDataDirectoryHolder(dataDirectory: string): Holder | undefined {
+  return readHolder(holderOf(dataDirectoryLock(dataDirectory)));
+}
+
+const dataDirectoryLock = (dataDirectory: string): string => join(dataDirectory, 'state', 'owner.lock');
+const holderOf = (lockPath: string): string => `${lockPath}.holder`;
 
 /**
  * Takes the lock that is the file `path`, or throws `data-directory-in-use` naming its holder at once.
@@ -28,15 +44,17 @@ export function acquireDataDirectory(dataDirectory: string, command: string): Ow
  * SQLite's exclusive lock is one of the kernel (POSIX advisory), bound to this process: children do not inherit it,
  * and `kill -9` gives it back.
  */
-export function acquireOwnerLock(path: string, command: string): OwnerLock {
-  const holderPath = `${path}.holder`;
+export function acquireOwnerLock(path: string, command: string): DescribedLock {
+  const holderPath = holderOf(path);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const database = lockFile(path, holderPath);
-    // For people only: the lock itself is what counts, so an old name here does no harm.
-    writeFileSync(`${holderPath}.new`, JSON.stringify({ pid: process.pid, command }), { mode: 0o600 });
-    renameSync(`${holderPath}.new`, holderPath);
+    const describe = (text: string): void => {
+      if (database.isOpen) writeHolder(holderPath, { pid: process.pid, command: text });
+    };
+    describe(command);
     return {
+      describe,
       release: () => {
         if (!database.isOpen) return;
         rmSync(holderPath, { force: true });
@@ -69,16 +87,21 @@ function lockFile(path: string, holderPath: string): DatabaseSync {
   }
 }
 
-function readHolder(path: string): string {
+/** The lock itself is what counts, so an old name here does no harm. */
+function writeHolder(path: string, holder: Holder): void {
+  writeFileSync(`${path}.new`, JSON.stringify(holder), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function readHolder(path: string): Holder | undefined {
   try {
-    const holder = holderSchema.parse(JSON.parse(readFileSync(path, 'utf8').slice(0, 4096)));
-    return `process ${holder.pid} (${holder.command})`;
+    return holderSchema.parse(JSON.parse(readFileSync(path, 'utf8').slice(0, 4096)));
   } catch {
-    // The holder has not written it yet, or another user may not read it.
-    return 'another process';
+    return undefined;
   }
 }
 
-function inUse(directory: string, holder: string): EnclaveManagerError {
-  return new EnclaveManagerError('data-directory-in-use', `the data directory ${directory} is in use by ${holder}`);
+function inUse(directory: string, holder: Holder | undefined): EnclaveManagerError {
+  const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.command})`;
+  return new EnclaveManagerError('data-directory-in-use', `the data directory ${directory} is in use by ${who}`);
 }

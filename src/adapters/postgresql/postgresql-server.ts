@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Database, DatabaseServer } from '#ports/database.ts';
 import { describeOptions, parseDatabaseUrl, type PostgresqlOptions } from './connection-options.ts';
@@ -16,19 +17,34 @@ export interface ConnectOptions {
   readonly liveName?: string;
   /** What a person calls it; default: the URL without its password. */
   readonly location?: string;
+  /** Directory of its data, where the server runs on this machine. */
+  readonly storagePath?: string;
 }
 
 /**
  * Connects to PostgreSQL 15 to 18. Throws `database-unreachable`, `configuration` for a wrong URL, and
  * `version-incompatible` for another major or engine.
  */
-export async function connectPostgresql({ server, liveName, location }: ConnectOptions): Promise<DatabaseServer> {
+export async function connectPostgresql({
+  server,
+  liveName,
+  location,
+  storagePath,
+}: ConnectOptions): Promise<DatabaseServer> {
   const given = typeof server === 'string' ? parseDatabaseUrl(server) : server;
   const found = await findMaintenance(given);
   const live = liveName ?? given.database;
   const options = { ...found.options, database: live };
   const pool = openQueryPool(options, found.database, 2);
-  return makeServer({ options, maintenance: found.database, pool, live, version: found.version, location });
+  return makeServer({
+    options,
+    maintenance: found.database,
+    pool,
+    live,
+    version: found.version,
+    location,
+    storagePath,
+  });
 }
 
 interface ServerParts {
@@ -38,6 +54,7 @@ interface ServerParts {
   readonly live: string;
   readonly version: string;
   readonly location: string | undefined;
+  readonly storagePath: string | undefined;
 }
 
 function makeServer(parts: ServerParts): DatabaseServer {
@@ -58,6 +75,7 @@ function makeServer(parts: ServerParts): DatabaseServer {
       return { ...database, close: () => database.close().finally(() => opened.delete(database)) };
     },
     databaseSizeBytes: (name) => databaseSizeBytes(pool, name),
+    freeBytes: () => freeBytes(parts.storagePath),
     missingPrivileges: () => missingPrivileges(pool.rows, { live, maintenance }),
     swap: (names) => {
       if (maintenance === names.live || maintenance === names.staging) throw renameFromInside(maintenance);
@@ -68,6 +86,12 @@ function makeServer(parts: ServerParts): DatabaseServer {
       await pool.close();
     },
   };
+}
+
+async function freeBytes(storagePath: string | undefined): Promise<number | undefined> {
+  if (storagePath === undefined) return undefined;
+  const { bavail, bsize } = await statfs(storagePath);
+  return bavail * bsize;
 }
 
 async function databaseNames(pool: QueryPool, prefix: string): Promise<string[]> {

@@ -38,12 +38,14 @@ Needs the repository; database and key are looked at where there are any. Change
       logicalBytes: countSchema(z),
       storedBytes: countSchema(z),
       estimatedDurationMs: countSchema(z),
+      neededBytes: countSchema(z),
       server: z
         .object({
           location: z.string(),
           engine: z.string(),
           live: z.object({ name: z.string(), sizeBytes: countSchema(z), clusterId: z.uuid().nullable() }).nullable(),
           missingPrivileges: z.array(z.string()),
+          freeBytes: countSchema(z).nullable(),
         })
         .nullable(),
       obstacles: z.array(z.string()),

@@ -65,6 +65,9 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
   run: async (environment, input) => {
     const { restore } = await import('#operations/restore.ts');
     const asked = readOptions(input);
+    const { openRepository } = await import('#operations/open-repository.ts');
+    // Before a server is made for it: a host without a key has nothing to restore.
+    await openRepository(await environment.store(), await environment.sealing());
     const plan = await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: true });
     // Where this host has no key the restore itself says so, and who has one; there is nothing to ask.
     if (plan.openableHere) {

@@ -23,6 +23,7 @@ Stops cleanly on Ctrl-C and SIGTERM and then exits 0. With --json it prints one 
       means: 'with a database server',
     },
   ],
+  untilStopped: true,
   failures: [
     'repository-unreachable',
     'repository-foreign',

@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { systemClock } from '#adapters/system/clock.ts';
+import { systemRandomness } from '#adapters/system/randomness.ts';
+import { crashPoints, type CrashPoint } from '#model/crash-point.ts';
+import { appendAuditEvents } from '#store/audit.ts';
+import { runCommand, runJson, startCommand } from '../fixtures/command.ts';
+import { withDatabaseOf } from '../fixtures/data-directory.ts';
+import { dumpDatabase } from '../fixtures/dump.ts';
+import { temporaryDirectory } from '../fixtures/host.ts';
+
+export type Dump = Record<string, string[]>;
+
+export interface ListedBackup {
+  readonly id: string;
+  readonly kind: string;
+  readonly sequence: number;
+}
+
+export const pointsOf = (operation: string): CrashPoint[] =>
+  crashPoints.filter((point) => point.startsWith(`${operation}.`));
+
+/** Whether a process killed at `point` had got as far as `step` of the same operation. */
+export const reached = (point: CrashPoint, step: CrashPoint): boolean =>
+  crashPoints.indexOf(point) >= crashPoints.indexOf(step);
+
+const withoutDrill = { ENCLAVE_MANAGER_DRILL_SCHEDULE: '' };
+
+/** Kills the process at the point, and proves that it was reached and that nothing else ended it. */
+export async function crash(args: readonly string[], dataDirectory: string, point: CrashPoint): Promise<void> {
+  const reachedFile = join(temporaryDirectory(), 'reached');
+  const env = { ...withoutDrill, ENCLAVE_MANAGER_TEST_KILL_AT: point, ENCLAVE_MANAGER_TEST_REACHED_FILE: reachedFile };
+  const result = await runCommand(args, { dataDirectory, env });
+  expect(result, `${result.stdout}${result.stderr}`).toMatchObject({ signal: 'SIGKILL' });
+  expect(readFileSync(reachedFile, 'utf8').trim().split('\n')).toContain(point);
+}
+
+/** Starts the manager, waits until it is up, and stops it. */
+export async function serveOnce(dataDirectory: string): Promise<void> {
+  const serve = startCommand(['serve'], { dataDirectory, env: withoutDrill });
+  await serve.saw(/Stop with Ctrl-C/);
+  serve.child.kill('SIGTERM');
+  expect(await serve.ended).toMatchObject({ exitCode: 0 });
+}
+
+export async function listBackups(dataDirectory: string): Promise<ListedBackup[]> {
+  return (await runJson(['backup', 'list'], { dataDirectory })) as ListedBackup[];
+}
+
+/** The first promise: what is listed can be restored. */
+export async function expectRestorable(dataDirectory: string, id: string): Promise<void> {
+  const drill = await runCommand(['backup', 'drill', id], { dataDirectory });
+  expect(drill.exitCode, drill.stderr).toBe(0);
+}
+
+export interface Prepared {
+  readonly dataDirectory: string;
+  readonly backupId: string;
+  /** The rows that the backup holds, and those of the live database, which was changed since. */
+  readonly backedUp: Dump;
+  readonly changed: Dump;
+}
+
+/** A stopped manager with a backup and changes since. */
+export async function prepare(): Promise<Prepared> {
+  const dataDirectory = join(temporaryDirectory(), 'data');
+  await serveOnce(dataDirectory);
+  const backedUp = await change(dataDirectory, 'before the backup');
+  const { id: backupId } = (await runJson(['backup', 'create'], { dataDirectory })) as ListedBackup;
+  const changed = await change(dataDirectory, 'after the backup');
+  expect(changed).not.toEqual(backedUp);
+  return { dataDirectory, backupId, backedUp, changed };
+}
+
+async function change(dataDirectory: string, name: string): Promise<Dump> {
+  return await withDatabaseOf(dataDirectory, async (database) => {
+    await database.runScript(`INSERT INTO settings (name, value, updated_at) VALUES ('${name}', '1', now())`);
+    await database.transaction(async (queries) => {
+      const event = { type: 'ADMIN' as const, action: name, actor: 'somebody', subject: name, details: {} };
+      await appendAuditEvents(queries, [event], { clock: systemClock, randomness: systemRandomness });
+    });
+    return await dumpDatabase(database);
+  });
+}
