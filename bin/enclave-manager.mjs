@@ -57,16 +57,24 @@ async function runHere() {
   await import(pathToFileURL(main).href);
 }
 
+/** Killed, npm passes no signal on, and the manager would go on unseen. */
+function whenParentEnds(act) {
+  const parent = process.ppid;
+  const look = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(look);
+    act();
+  }, 200);
+  look.unref();
+}
+
 function runOn(node) {
   const cache = compileCacheDirectory();
   const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache };
   const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit', env });
   // A terminal sends Ctrl-C to both of us, kill only to this process: the manager may hear it twice.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  // Killed, npm passes nothing on.
-  const npm = process.ppid;
-  const look = setInterval(() => process.ppid === npm || child.kill('SIGTERM'), 200).unref();
-  if (process.env.npm_lifecycle_event !== 'start') clearInterval(look);
+  if (process.env.npm_lifecycle_event === 'start') whenParentEnds(() => child.kill('SIGTERM'));
   child.on('error', (error) => refuse(`${node} does not start: ${error.message}`, `Run npm ci in ${root}.`));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exitCode = code;

@@ -1,10 +1,12 @@
 /** Where the program begins. `composition.ts`, loaded when a command needs it, and `worker.ts` know every adapter. */
 import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { commands } from '#cli/commands.ts';
 import { Interruption, stopSignals, watchParent } from '#cli/interruption.ts';
+import { programName } from '#cli/output/program-name.ts';
 import { runCommandLine } from '#cli/run.ts';
 
 const maxSecretFileBytes = 65_536;
@@ -13,17 +15,19 @@ const { argv, env, stdin, stdout, stderr } = process;
 const interruption = new Interruption(systemClock, (exitCode) => process.exit(exitCode));
 // `on`, not `once`: npm and the terminal both send Ctrl-C, and without a handler the second would kill us.
 for (const signal of stopSignals) process.on(signal, () => interruption.handle(signal));
-if (env['npm_lifecycle_event'] === 'start')
-  watchParent(
-    () => process.ppid,
-    () => interruption.handle('SIGHUP'),
-  );
+if (env['npm_lifecycle_event'] === 'start') watchParent(() => process.ppid, stopUnlessStopping);
 process.on('uncaughtException', failUnexpectedly);
 process.on('unhandledRejection', failUnexpectedly);
 
 const exitCode = await runCommandLine(commands, {
   argv: argv.slice(2),
   streams: { stdin, stdout, stderr },
+  program: programName({
+    script: argv[1] ?? '',
+    root: join(import.meta.dirname, '..'),
+    startedBy: env['npm_lifecycle_event'],
+    workingDirectory: env['INIT_CWD'] ?? process.cwd(),
+  }),
   colour: (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
   clock: systemClock,
   signal: interruption.signal,
@@ -45,6 +49,11 @@ function readSecretFile(path: string): string {
   if (statSync(path).size > maxSecretFileBytes)
     throw Object.assign(new Error('the file is too large'), { code: 'EFBIG' });
   return readFileSync(path, 'utf8');
+}
+
+/** A second signal would count as impatience. */
+function stopUnlessStopping(): void {
+  if (!interruption.signal.aborted) interruption.handle('SIGHUP');
 }
 
 function failUnexpectedly(error: unknown): void {

@@ -14,6 +14,8 @@ export interface Process {
   /** Words after the program's name. */
   readonly argv: readonly string[];
   readonly streams: Streams;
+  /** How to start the program again; see `output/program-name.ts`. */
+  readonly program?: string;
   readonly colour: boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -82,12 +84,10 @@ function print(
   return outcome.exitCode ?? 0;
 }
 
-const newOutput = (process: Process, flags: Omit<CommonFlags, 'settings'>): Output =>
-  new Output(
-    process.streams,
-    { json: flags.json, quiet: flags.quiet, yes: flags.yes, colour: process.colour },
-    process.clock,
-  );
+function newOutput({ streams, colour, program, clock }: Process, flags: Omit<CommonFlags, 'settings'>): Output {
+  const { json, quiet, yes } = flags;
+  return new Output(streams, { json, quiet, yes, colour, ...(program === undefined ? {} : { program }) }, clock);
+}
 
 /** What was interrupted may fail with anything; the cause is the interruption. */
 function fail(output: Output, error: unknown, process: Process): number {

@@ -2,7 +2,7 @@ import type { StartReport } from '#operations/start-report.ts';
 import { wrap } from './help.ts';
 import { printable, type Style } from './output/style.ts';
 import { counted, formatTime } from './output/units.ts';
-import { findingsText, lastBackup, lastDrill } from './status-text.ts';
+import { findingsText, lastBackup, lastDrill, nextRun } from './status-text.ts';
 
 const labelWidth = 13;
 
@@ -85,11 +85,11 @@ function proof({ status, drilled }: StartReport): Field[] {
 
 function nextRuns({ status }: StartReport): Field[] {
   if (status.repository === null) return [];
-  const { backup, drill } = status.schedules;
-  const time = (nextDue: string | null): string => (nextDue === null ? 'none, by setting' : formatTime(nextDue));
+  const { backup, drill, verify } = status.schedules;
   return [
-    ['Backup', time(backup.nextDue)],
-    ['Drill', time(drill.nextDue)],
+    ['Backup', nextRun(backup)],
+    ['Drill', nextRun(drill)],
+    ['Reading', nextRun(verify)],
   ];
 }
 

@@ -23,17 +23,24 @@ export function statusText(status: Status, style: Style): string {
 
 function scheduleFields({ schedules }: Status): (readonly [string, string])[] {
   return [
-    ['Next backup', next(schedules.backup)],
-    ['Next drill', next(schedules.drill)],
-    ['Next reading', next(schedules.verify)],
+    ['Next backup', nextRun(schedules.backup)],
+    ['Next drill', nextRun(schedules.drill)],
+    ['Next reading', nextRun(schedules.verify)],
   ];
 }
 
-function next({ schedule, nextDue, overdue, history }: ScheduleStatus): string {
+/** When it is due, by which schedule, and what became of the runs before. */
+export function nextRun({ schedule, nextDue, overdue, history }: ScheduleStatus): string {
   if (nextDue === null) return schedule === null ? 'none, by setting' : 'none yet';
-  const last = history[0];
-  const lastRun = last === undefined ? '' : `; last run ${last.outcome}`;
-  return `${formatTime(nextDue)}${overdue ? ', OVERDUE' : ''} (${schedule ?? ''})${lastRun}`;
+  return `${formatTime(nextDue)}${overdue ? ', OVERDUE' : ''} (${schedule ?? ''})${runsBefore(history)}`;
+}
+
+function runsBefore(history: ScheduleStatus['history']): string {
+  const [last] = history;
+  if (last === undefined) return '';
+  const failed = history.filter(({ outcome }) => outcome === 'failed' || outcome === 'interrupted').length;
+  const failures = failed === 0 ? '' : `, ${failed} of the last ${counted(history.length, 'run')} did not succeed`;
+  return `; last run ${last.outcome}${failures}`;
 }
 
 export function lastBackup({ lastBackup: backup }: Status): string {

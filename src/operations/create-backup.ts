@@ -128,6 +128,7 @@ async function streamSnapshot(
   const tables = backedUpTables(schema);
   const snapshot = await cluster.database.snapshot(tables);
   try {
+    await requireSchema(cluster, schema);
     context.crashPoints.reach('backup.snapshot-taken');
     const streamed = await streamTables(context, cluster, snapshot, tables, known);
     context.crashPoints.reach('backup.chunks-stored');
@@ -137,6 +138,16 @@ async function streamSnapshot(
   } finally {
     await snapshot.close();
   }
+}
+
+/** The locks came after the version was read: a migration in between would make a backup that does not fit its own schema. */
+async function requireSchema({ database }: Cluster, expected: number): Promise<void> {
+  const now = await schemaVersion(database);
+  if (now === expected) return;
+  throw new EnclaveManagerError(
+    'lease-held',
+    `the schema of database "${database.name}" went from version ${expected} to ${now} while the backup began; nothing was listed`,
+  );
 }
 
 /** The server counts on its own: a stream that ended early without an error shows here. */

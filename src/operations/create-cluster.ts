@@ -1,4 +1,6 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { newClusterKeyring, openKeyring } from '#keys/keyring.ts';
+import type { DatabaseServer } from '#ports/database.ts';
 import { insertCluster, markClusterReady, readCluster, type ClusterRow } from '#store/cluster.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
@@ -27,12 +29,21 @@ export async function createCluster(context: OperationContext, host: Host): Prom
     createdAt: context.clock.now(),
   };
   await database.transaction(async (queries) => {
+    if ((await readCluster(queries)) !== undefined) throw createdMeanwhile(server);
     await insertCluster(queries, row);
     await saveKeyringDocuments(queries, documents);
   });
   await rememberNode({ keyring, localState }, sealing);
   context.crashPoints.reach('create-cluster.recorded');
   return await finishCreation(context, { keyring, server, database, store, localState }, row);
+}
+
+function createdMeanwhile({ liveName, location }: DatabaseServer): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'lease-held',
+    `another manager created a cluster in the database "${liveName}" at ${location} at the same moment`,
+    { hint: 'Enrol this host in that cluster: node invite there, then node enrol here.' },
+  );
 }
 
 /** Writes what a created cluster still lacks in the repository. Safe to repeat: the same keys give the same objects. */

@@ -1,12 +1,12 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Incarnation } from '#model/backup.ts';
-import type { Database, DatabaseServer } from '#ports/database.ts';
-import { acquireLease } from '#store/leases.ts';
-import { migrate, schemaVersion, type MigrateResult } from '#store/migrate.ts';
+import type { DatabaseServer } from '#ports/database.ts';
+import { schemaVersion, type MigrateResult } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { liveServers } from '#store/servers.ts';
 import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
-import { operationLease, type OperationContext } from './context.ts';
+import type { OperationContext } from './context.ts';
+import { migrateUnderLease } from './migrate-under-lease.ts';
 import { readLiveCluster } from './open-cluster.ts';
 
 export interface DatabaseStatus {
@@ -93,14 +93,5 @@ export async function migrateDatabase(context: OperationContext, server: Databas
     return await migrateUnderLease(context, database);
   } finally {
     await database.close();
-  }
-}
-
-async function migrateUnderLease(context: OperationContext, database: Database): Promise<MigrateResult> {
-  const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
-  try {
-    return await migrate(database);
-  } finally {
-    await lease.release();
   }
 }

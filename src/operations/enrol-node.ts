@@ -115,8 +115,9 @@ async function waitForDecision(
 }
 
 /**
- * Decides every waiting join request; a running manager does this all the time. Resolves with the ids of the nodes that
- * were admitted, after which the keyring must be opened again. Interrupted anywhere, the next call goes on.
+ * Decides waiting join requests until one is admitted; a running manager does this all the time, one manager at a time.
+ * Resolves with the id of the node that was admitted, after which the keyring must be opened again. A host whose admission
+ * was interrupted is either admitted or told to begin again.
  */
 export async function admitJoinRequests(context: OperationContext, cluster: Cluster): Promise<NodeId[]> {
   const admitted: NodeId[] = [];
@@ -130,8 +131,24 @@ export async function admitJoinRequests(context: OperationContext, cluster: Clus
 }
 
 async function decide(context: OperationContext, cluster: Cluster, joining: JoinRequest): Promise<NodeId | undefined> {
+  const admission = await check(context, cluster, joining);
+  if (admission === undefined) return undefined;
+  await admit(context, cluster, joining, admission);
+  return admission.nodeId;
+}
+
+type Admission = Awaited<ReturnType<typeof admitNode>>;
+
+/** Refuses what is wrong with the request itself; `undefined` then. What fails later is no reason to refuse a host. */
+async function check(
+  context: OperationContext,
+  cluster: Cluster,
+  joining: JoinRequest,
+): Promise<Admission | undefined> {
+  const { request, mac, inviteId } = joining;
   try {
-    return await admit(context, cluster, joining);
+    const macKey = await readInviteKey(cluster.database.queries, cluster.keyring, inviteId);
+    return await admitNode(cluster.keyring, { request, mac, macKey }, context);
   } catch (error) {
     if (
       !(error instanceof EnclaveManagerError) ||
@@ -152,16 +169,15 @@ async function decide(context: OperationContext, cluster: Cluster, joining: Join
  * Slots reach the repository before the membership that makes them count, and the database decides which of two
  * managers is faster. A membership that is missing in the repository after a crash is written by the next start or backup.
  */
-async function admit(context: OperationContext, cluster: Cluster, joining: JoinRequest): Promise<NodeId> {
-  const { keyring, database, store } = cluster;
-  const macKey = await readInviteKey(database.queries, keyring, joining.inviteId);
-  const { documents, nodeId } = await admitNode(
-    keyring,
-    { request: joining.request, mac: joining.mac, macKey },
-    context,
-  );
+async function admit(
+  context: OperationContext,
+  { keyring, database, store }: Cluster,
+  joining: JoinRequest,
+  { documents, nodeId }: Admission,
+): Promise<void> {
   const members = documents.at(-1)!;
   if (store !== undefined) await completeKeyring(store, documents.slice(0, -1));
+  context.signal.throwIfAborted();
   await database.transaction(async (queries) => {
     await useInvite(queries, joining.inviteId);
     await saveKeyringDocuments(queries, documents);
@@ -180,5 +196,4 @@ async function admit(context: OperationContext, cluster: Cluster, joining: JoinR
     );
   });
   if (store !== undefined) await completeKeyring(store, documents);
-  return nodeId;
 }

@@ -1,5 +1,6 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { uuidv7 } from '#model/identifiers.ts';
-import { beginMaintenance, endMaintenance } from '#store/maintenance.ts';
+import { beginMaintenance, endMaintenance, prolongMaintenance } from '#store/maintenance.ts';
 import { serversStillServing } from '#store/servers.ts';
 import type { OperationContext } from './context.ts';
 import type { Live } from './inspect-live.ts';
@@ -9,13 +10,15 @@ const maintenanceMs = 60_000;
 const pollMs = 200;
 
 export interface Fence {
+  /** Throws `lease-held` when the pause ran out meanwhile, as after this host slept: servers may have written since. */
+  assertClosed(): Promise<void>;
   /** Lets the servers serve again; where even that fails, the maintenance ends by itself. */
   lift(): Promise<void>;
   /** After a swap: the database that is live now has no maintenance, and must get none from here. */
   leave(): void;
 }
 
-const noFence: Fence = { lift: async () => {}, leave: () => {} };
+const noFence: Fence = { assertClosed: async () => {}, lift: async () => {}, leave: () => {} };
 
 /** Asks every server to stop serving and resolves when each has acknowledged or its registration has expired. */
 export async function fence(context: OperationContext, live: Live): Promise<Fence> {
@@ -24,11 +27,14 @@ export async function fence(context: OperationContext, live: Live): Promise<Fenc
   context.progress.phase('asking the servers to pause');
   const maintenanceId = uuidv7(context.clock.now(), context.randomness.bytes(10));
   const request = { maintenanceId, reason: 'restore', begunBy: context.holder, ttlMs: maintenanceMs };
-  const begin = async (): Promise<void> =>
-    await database.transaction(async (queries) => await beginMaintenance(queries, request));
-  await begin();
-  const extension = setInterval(() => void begin().catch(() => {}), maintenanceMs / 3).unref();
+  await database.transaction(async (queries) => await beginMaintenance(queries, request));
+  // It never begins anew: a pause that ran out has to be noticed, and after the swap another database has this name.
+  const prolong = (): Promise<boolean> => prolongMaintenance(database.queries, maintenanceId, maintenanceMs);
+  const extension = setInterval(() => void prolong().catch(() => {}), maintenanceMs / 3).unref();
   const leave = (): void => clearInterval(extension);
+  const assertClosed = async (): Promise<void> => {
+    if (!(await prolong())) throw ranOut(database.name);
+  };
   const lift = async (): Promise<void> => {
     leave();
     await endMaintenance(database.queries, maintenanceId).catch(() => {});
@@ -36,9 +42,17 @@ export async function fence(context: OperationContext, live: Live): Promise<Fenc
   try {
     while ((await serversStillServing(database.queries, maintenanceId)).length > 0)
       await context.clock.sleep(pollMs, context.signal);
-    return { lift, leave };
+    return { assertClosed, lift, leave };
   } catch (error) {
     await lift();
     throw error;
   }
+}
+
+function ranOut(database: string): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'lease-held',
+    `the pause of the servers of "${database}" ran out before the swap; nothing was replaced`,
+    { hint: 'This process was stopped or cut off from the database for too long. Run the command again.' },
+  );
 }

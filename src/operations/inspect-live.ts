@@ -25,15 +25,21 @@ export async function inspectLive(
   keyring: OpenedKeyring,
 ): Promise<Live> {
   const identity = await server.databaseIdentity(server.liveName);
+  const changed = (what: string): EnclaveManagerError =>
+    new EnclaveManagerError('lease-held', `the database "${server.liveName}" ${what}; nothing was replaced`);
   const assertSame = async (): Promise<void> => {
     if ((await server.databaseIdentity(server.liveName)) === identity) return;
-    throw new EnclaveManagerError(
-      'lease-held',
-      `the database "${server.liveName}" is no longer the one that was there when this began; nothing was replaced`,
-    );
+    throw changed('is no longer the one that was there when this began');
   };
   const cluster = await readLiveCluster({ server });
-  if (cluster === undefined) return { identity, held: undefined, assertUnchanged: assertSame, release: async () => {} };
+  if (cluster === undefined) {
+    const assertUnchanged = async (): Promise<void> => {
+      await assertSame();
+      if ((await readLiveCluster({ server })) !== undefined)
+        throw changed('was empty when this began and holds a cluster now');
+    };
+    return { identity, held: undefined, assertUnchanged, release: async () => {} };
+  }
   if (cluster.clusterId !== keyring.clusterId) {
     throw new EnclaveManagerError(
       'repository-foreign',

@@ -3,11 +3,12 @@ import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/key
 import type { Database } from '#ports/database.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
 import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-documents.ts';
-import { migrate, schemaVersion } from '#store/migrate.ts';
+import { schemaVersion } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { createCluster, finishCreation } from './create-cluster.ts';
-import type { Cluster, Host, OperationContext } from './context.ts';
+import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
+import { migrateUnderLease } from './migrate-under-lease.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
 import { rememberNode } from './remember-node.ts';
 
@@ -36,6 +37,9 @@ export async function openOrCreateCluster(context: OperationContext, host: Host)
   return { cluster, outcome: adopted ? 'adopted' : 'opened' };
 }
 
+/** Longer than the lease of a manager that died. */
+const migrationWaitMs = operationLease.ttlMs + 5_000;
+
 /** Opens the cluster of the live database. Throws `restore-needed` where the database holds none, and as above. */
 export async function openCluster(
   context: OperationContext,
@@ -56,7 +60,7 @@ export async function openCluster(
   }
   const database = server.open(server.liveName);
   try {
-    if (options.migrate === true) await migrate(database);
+    if (options.migrate === true) await migrateUnderLease(context, database, { waitMs: migrationWaitMs });
     else await checkSchemaIsCurrent(database);
     const keyring = await openClusterKeyring(database, host, row);
     await rememberNode({ keyring, localState }, sealing);
@@ -115,7 +119,7 @@ async function refuseFilledRepository({ server, store }: Host): Promise<void> {
     'restore-needed',
     `the database "${server.liveName}" is empty while ${store.location} is not; nothing was created`,
     {
-      hint: 'See what can be restored: enclave-manager restore plan latest — then restore it: enclave-manager restore run latest',
+      hint: 'See what can be restored, then restore it:\n  enclave-manager restore plan latest\n  enclave-manager restore run latest',
     },
   );
 }

@@ -2,7 +2,7 @@ import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-mana
 import type { Incarnation } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
 import { beforeName, stagingName, type RestoreId } from '#model/restore-names.ts';
-import type { Database } from '#ports/database.ts';
+import type { Database, DatabaseServer } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { migrate } from '#store/migrate.ts';
 import { updateRestore } from '#store/restores.ts';
@@ -10,6 +10,7 @@ import type { Host, OperationContext } from './context.ts';
 import { fence } from './fence.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
+import { readLiveCluster } from './open-cluster.ts';
 import { prepareStaging } from './prepare-staging.ts';
 import { recordVerification } from './record-verification.ts';
 import { rememberNode } from './remember-node.ts';
@@ -55,7 +56,9 @@ export async function restore(
   const live = await inspectLive(context, host, target.keyring);
   try {
     const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
-    const safety = options.safetyBackup ? await takeSafetyBackup(context, host, target.keyring, live) : null;
+    const safety = options.safetyBackup
+      ? await takeSafetyBackup(context, host, target.keyring, live, 'what is there now')
+      : null;
     context.crashPoints.reach('restore.safety-backup-taken');
     const outcome = await buildAndSwap(context, host, target, live, {
       restoreId,
@@ -110,7 +113,7 @@ async function buildAndSwap(
     const fenced = await fence(context, live);
     try {
       const safetyBackupId = chosen.withSafety
-        ? ((await takeSafetyBackup(context, host, target.keyring, live)) ?? chosen.safety)
+        ? ((await takeSafetyBackup(context, host, target.keyring, live, 'what was written meanwhile')) ?? chosen.safety)
         : null;
       context.crashPoints.reach('restore.fenced');
       const beforeDatabase = live.held === undefined ? null : names.before;
@@ -122,13 +125,13 @@ async function buildAndSwap(
       context.crashPoints.reach('restore.prepared');
       await staging.close();
       await live.assertUnchanged();
+      await fenced.assertClosed();
       context.signal.throwIfAborted();
       context.progress.phase('swapping the databases');
       await server.swap(names);
       swapped = true;
       context.crashPoints.reach('restore.swapped');
-      // A database without a cluster holds nothing that anybody could go back to.
-      if (beforeDatabase === null) await server.dropDatabase(names.before);
+      if (beforeDatabase === null) await dropEmpty(server, names.before);
       await finish(context, host, target, chosen.restoreId);
       return { incarnation, safetyBackupId, beforeDatabase };
     } finally {
@@ -160,6 +163,11 @@ async function load(context: OperationContext, target: RestoreTarget, staging: D
     if (isEnclaveManagerError(error, 'damaged')) await verifyBackups(context, target, [id]).catch(() => {});
     throw error;
   }
+}
+
+/** A database without a cluster holds nothing that anybody could go back to. One that got a cluster in the last moment stays. */
+async function dropEmpty(server: DatabaseServer, name: string): Promise<void> {
+  if ((await readLiveCluster({ server: { ...server, liveName: name } })) === undefined) await server.dropDatabase(name);
 }
 
 /** After the swap the restored data serves; what is left is bookkeeping, and any host can repeat it. */

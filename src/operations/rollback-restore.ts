@@ -87,6 +87,7 @@ export async function rollbackRestore(
     try {
       const incarnation = await reviveBefore(context, cluster, plan);
       await live.assertUnchanged();
+      await fenced.assertClosed();
       context.signal.throwIfAborted();
       await server.swap({
         live: server.liveName,

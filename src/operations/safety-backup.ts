@@ -14,11 +14,12 @@ export async function takeSafetyBackup(
   host: Host,
   keyring: OpenedKeyring,
   live: Live,
+  what: string,
 ): Promise<BackupId | null> {
   if (live.held === undefined || live.held.cluster.state === 'creating') return null;
   const { database, lease } = live.held;
   const { server, store, localState } = host;
-  context.progress.note('taking a safety backup of what is there now');
+  context.progress.note(`safety backup of ${what}`);
   try {
     const { id } = await backUpUnderLease(
       context,

@@ -1,9 +1,10 @@
 import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { Host, OperationContext } from '#operations/context.ts';
+import { operationLease, type Host, type OperationContext } from '#operations/context.ts';
 import { admitJoinRequests } from '#operations/enrol-node.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import type { Database } from '#ports/database.ts';
 import { pendingJoinRequests } from '#store/join-requests.ts';
+import { acquireLease } from '#store/leases.ts';
 import type { Gate } from './gate.ts';
 
 export interface AdmissionParts {
@@ -32,16 +33,29 @@ async function step(context: OperationContext, parts: AdmissionParts): Promise<n
   } catch (error) {
     if (context.signal.aborted || !parts.gate.isOpen) return pollMs;
     const { message, code } = toEnclaveManagerError(error);
+    if (code === 'lease-held') return pollMs;
     // Presence says that already.
     if (code !== 'database-unreachable') parts.log(`no host can be enrolled: ${message}`);
     return failureRetryMs;
   }
 }
 
-async function answer(context: OperationContext, { host, database, log }: AdmissionParts): Promise<void> {
+/** Under a lease of its own: two managers that admit at once would wrap the keys twice and make one membership twice. */
+async function answer(context: OperationContext, parts: AdmissionParts): Promise<void> {
+  const { database } = parts;
+  if ((await pendingJoinRequests(database.queries)).length === 0) return;
+  const lease = await acquireLease(database, { ...operationLease, name: 'admission', holder: context.holder }, context);
+  try {
+    await answerAll({ ...context, signal: AbortSignal.any([context.signal, lease.lost]) }, parts);
+  } finally {
+    await lease.release();
+  }
+}
+
+async function answerAll(context: OperationContext, { host, database, log }: AdmissionParts): Promise<void> {
   while ((await pendingJoinRequests(database.queries)).length > 0) {
     context.signal.throwIfAborted();
-    // Each admission makes a new membership, and another manager may have made one: open the newest.
+    // Each admission makes a new membership: open the newest.
     const cluster = await openCluster(context, host);
     try {
       for (const nodeId of await admitJoinRequests(context, cluster)) log(`enrolled node ${nodeId}`);

@@ -20,10 +20,10 @@ export interface MaintenanceRequest {
   readonly ttlMs: number;
 }
 
-/** Begins it, or prolongs it when it is this one already; `lease-held` during another. */
+/** `lease-held` during another. */
 export async function beginMaintenance(queries: Queries, request: MaintenanceRequest): Promise<void> {
   const running = await readMaintenance(queries);
-  if (running !== undefined && running.maintenanceId !== request.maintenanceId) {
+  if (running !== undefined) {
     throw new EnclaveManagerError(
       'lease-held',
       `maintenance by ${running.begunBy} lasts until ${running.expiresAt.toISOString()}: ${running.reason}`,
@@ -35,10 +35,21 @@ export async function beginMaintenance(queries: Queries, request: MaintenanceReq
       maintenance_id: request.maintenanceId,
       reason: request.reason,
       begun_by: request.begunBy,
-      begun_at: running?.begunAt ?? serverNow,
+      begun_at: serverNow,
       expires_at: serverTimeAfter(request.ttlMs),
     })
     .execute();
+}
+
+/** `false` when it has ended or run out: the servers may serve again. */
+export async function prolongMaintenance(queries: Queries, maintenanceId: string, ttlMs: number): Promise<boolean> {
+  const result = await tablesOf(queries)
+    .updateTable('maintenance')
+    .set({ expires_at: serverTimeAfter(ttlMs) })
+    .where('maintenance_id', '=', maintenanceId)
+    .where('expires_at', '>', serverNow)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
 }
 
 /** Ends this maintenance; one that has ended, or another, is left as it is. */

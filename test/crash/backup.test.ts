@@ -1,8 +1,19 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { runJson } from '../fixtures/command.ts';
 import { copyDataDirectory, withDatabaseOf } from '../fixtures/data-directory.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
-import { crash, expectRestorable, listBackups, pointsOf, prepare, reached, type Prepared } from './crashing.ts';
+import {
+  crash,
+  crashTestMs,
+  expectRestorable,
+  listBackups,
+  pointsOf,
+  prepare,
+  reached,
+  type Prepared,
+} from './crashing.ts';
+
+vi.setConfig({ testTimeout: crashTestMs, hookTimeout: crashTestMs });
 
 describe('a process killed while it takes a backup', () => {
   let prepared: Prepared;

@@ -27,6 +27,9 @@ export const reached = (point: CrashPoint, step: CrashPoint): boolean =>
 
 const withoutDrill = { ENCLAVE_MANAGER_DRILL_SCHEDULE: '' };
 
+/** Each test starts the program several times, on machines that are busy with other tests. */
+export const crashTestMs = 240_000;
+
 /** Kills the process at the point, and proves that it was reached and that nothing else ended it. */
 export async function crash(args: readonly string[], dataDirectory: string, point: CrashPoint): Promise<void> {
   const reachedFile = join(temporaryDirectory(), 'reached');
@@ -36,11 +39,16 @@ export async function crash(args: readonly string[], dataDirectory: string, poin
   expect(readFileSync(reachedFile, 'utf8').trim().split('\n')).toContain(point);
 }
 
-/** Starts the manager, waits until it is up, and stops it. */
-export async function serveOnce(dataDirectory: string): Promise<void> {
+/** Starts the manager, waits until it is up, works beside it, and stops it. */
+export async function serveWhile(dataDirectory: string, work: () => Promise<void> = async () => {}): Promise<void> {
   const serve = startCommand(['serve'], { dataDirectory, env: withoutDrill });
   await serve.saw(/Stop with Ctrl-C/);
-  serve.child.kill('SIGTERM');
+  try {
+    await work();
+  } finally {
+    serve.child.kill('SIGTERM');
+    await serve.ended;
+  }
   expect(await serve.ended).toMatchObject({ exitCode: 0 });
 }
 
@@ -65,7 +73,7 @@ export interface Prepared {
 /** A stopped manager with a backup and changes since. */
 export async function prepare(): Promise<Prepared> {
   const dataDirectory = join(temporaryDirectory(), 'data');
-  await serveOnce(dataDirectory);
+  await serveWhile(dataDirectory);
   const backedUp = await change(dataDirectory, 'before the backup');
   const { id: backupId } = (await runJson(['backup', 'create'], { dataDirectory })) as ListedBackup;
   const changed = await change(dataDirectory, 'after the backup');

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { crashPoints } from '#model/crash-point.ts';
 import { withDatabaseOf } from '../fixtures/data-directory.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { temporaryDirectory } from '../fixtures/host.ts';
-import { crash, expectRestorable, listBackups, pointsOf, serveOnce } from './crashing.ts';
+import { crash, crashTestMs, expectRestorable, listBackups, pointsOf, serveWhile } from './crashing.ts';
+
+vi.setConfig({ testTimeout: crashTestMs, hookTimeout: crashTestMs });
 
 it('every registered point belongs to an operation that is killed at all of its points', () => {
   expect(['create-cluster', 'backup', 'restore'].flatMap(pointsOf)).toEqual([...crashPoints]);
@@ -18,7 +20,7 @@ describe('a manager killed while it creates the cluster', () => {
       await crash(['serve'], dataDirectory, point);
       const recorded = await withDatabaseOf(dataDirectory, dumpDatabase);
 
-      await serveOnce(dataDirectory);
+      await serveWhile(dataDirectory);
 
       const backups = await listBackups(dataDirectory);
       expect(backups).toHaveLength(1);

@@ -1,9 +1,11 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { beforePrefix, stagingPrefix } from '#model/restore-names.ts';
 import { runCommand, runJson } from '../fixtures/command.ts';
 import { copyDataDirectory, withDatabaseOf } from '../fixtures/data-directory.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
-import { crash, listBackups, pointsOf, prepare, reached, serveOnce, type Prepared } from './crashing.ts';
+import { crash, crashTestMs, listBackups, pointsOf, prepare, reached, serveWhile, type Prepared } from './crashing.ts';
+
+vi.setConfig({ testTimeout: crashTestMs, hookTimeout: crashTestMs });
 
 describe('a process killed while it restores', () => {
   let prepared: Prepared;
@@ -21,9 +23,10 @@ describe('a process killed while it restores', () => {
 
       const swapped = reached(point, 'restore.swapped');
       expect(await withDatabaseOf(dataDirectory, dumpDatabase)).toEqual(swapped ? backedUp : changed);
-      await serveOnce(dataDirectory);
-      await runJson(['restore', 'run', backupId, '--yes'], { dataDirectory });
-      expect(await runCommand(['restore', 'cleanup', '--yes'], { dataDirectory })).toMatchObject({ exitCode: 0 });
+      await serveWhile(dataDirectory, async () => {
+        await runJson(['restore', 'run', backupId, '--yes'], { dataDirectory });
+        expect(await runCommand(['restore', 'cleanup', '--yes'], { dataDirectory })).toMatchObject({ exitCode: 0 });
+      });
 
       await withDatabaseOf(dataDirectory, async (database, server) => {
         expect(await dumpDatabase(database)).toEqual(backedUp);

@@ -1,16 +1,21 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createBackup } from '#operations/create-backup.ts';
 import type { Cluster } from '#operations/context.ts';
 import { admitJoinRequests, enrolNode, inviteNode } from '#operations/enrol-node.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
 import { formatToken, parseToken } from '#keys/join-token.ts';
+import { ready } from '#model/readiness.ts';
+import { runAdmission } from '#server/admission.ts';
+import { Gate } from '#server/gate.ts';
 import { listAuditEvents } from '#store/audit.ts';
+import { pendingJoinRequests } from '#store/join-requests.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
 import { freshDatabaseName } from '../fixtures/postgresql.ts';
 import { confirmed, reopen } from '../fixtures/restoring.ts';
+import { storeWith } from '../fixtures/repository.ts';
 import { addUsers } from '../fixtures/rows.ts';
 
 /** Another machine beside the same database and repository. */
@@ -34,6 +39,61 @@ async function enrolBeside(host: TestHost, cluster: Cluster, token: string) {
     await answering;
   }
 }
+
+/** What `serve` does for enrolment, until the test ends. */
+function answering(host: TestHost, { database }: Cluster): { readonly log: readonly string[] } {
+  const log: string[] = [];
+  const gate = new Gate();
+  gate.open(ready);
+  const stop = new AbortController();
+  const context = makeContext({ signal: stop.signal });
+  const ended = runAdmission(context, { host, database, gate, log: (message) => void log.push(message) });
+  onTestFinished(async () => {
+    stop.abort();
+    await ended;
+  });
+  return { log };
+}
+
+describe('two managers that answer at once', () => {
+  it('admit each host once, although one of them is slow to write its keys', async () => {
+    const { context, host, cluster } = await makeCluster();
+    const writing = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const slowStore = storeWith(host.store, {
+      put: async (...parameters) => {
+        const outcome = await host.store.put(...parameters);
+        writing.resolve();
+        await gate.promise;
+        return outcome;
+      },
+    });
+    const names = ['host-b', 'host-c'];
+    const enrolments = [];
+    for (const name of names) {
+      const { token } = await inviteNode(context, cluster);
+      enrolments.push(enrolNode(makeContext(), await anotherHost(host, name), { token, waitMs: 30_000 }));
+    }
+    await expect.poll(() => pendingJoinRequests(cluster.database.queries)).toHaveLength(2);
+
+    const slow = answering({ ...host, store: slowStore }, cluster);
+    await writing.promise;
+    const quick = answering(host, cluster);
+    await makeContext().clock.sleep(1_500);
+    gate.resolve();
+    const enrolled = await Promise.all(enrolments);
+
+    expect(enrolled.map(({ name }) => name)).toEqual(names);
+    expect([...slow.log, ...quick.log].toSorted()).toEqual(
+      enrolled.map(({ nodeId }) => `enrolled node ${nodeId}`).toSorted(),
+    );
+    const { keyring } = await reopen(context, host);
+    expect(keyring.membership.nodes.map(({ name }) => name).toSorted()).toEqual(['host-a', ...names]);
+    // Repository and database hold the same bytes, without which neither a start nor a restore would get far.
+    const bytesAt = async (path: string) => await host.store.get(path, { maxBytes: 1024 * 1024 });
+    for (const { path, bytes } of keyring.documents) expect(await bytesAt(path), path).toEqual(bytes);
+  });
+});
 
 describe('a second host', () => {
   it('opens backups made before it joined, and restores alone when the first is gone', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { beginMaintenance, endMaintenance, readMaintenance } from '#store/maintenance.ts';
+import { beginMaintenance, endMaintenance, prolongMaintenance, readMaintenance } from '#store/maintenance.ts';
 import { listRestores, readRestore, recordRestore, updateRestore, type RestoreRecord } from '#store/restores.ts';
 import { lastRuns, listRuns, recordRunBegin, recordRunEnd } from '#store/runs.ts';
 import {
@@ -70,7 +70,8 @@ describe('maintenance', () => {
     await beginMaintenance(queries, request);
     const begun = await readMaintenance(queries);
     expect(begun).toMatchObject({ maintenanceId: id(1), reason: 'restore', begunBy: 'host-a' });
-    await beginMaintenance(queries, { ...request, ttlMs: 120_000 });
+    expect(await prolongMaintenance(queries, id(1), 120_000)).toBe(true);
+    expect(await prolongMaintenance(queries, id(2), 120_000)).toBe(false);
     const prolonged = await readMaintenance(queries);
     expect(prolonged?.begunAt).toEqual(begun?.begunAt);
     expect(prolonged!.expiresAt.getTime()).toBeGreaterThan(begun!.expiresAt.getTime() + 50_000);
@@ -87,6 +88,7 @@ describe('maintenance', () => {
     await beginMaintenance(queries, { ...request, ttlMs: 200 });
     await sleep(300);
     expect(await readMaintenance(queries)).toBeUndefined();
+    expect(await prolongMaintenance(queries, id(1), 60_000)).toBe(false);
     await beginMaintenance(queries, { ...request, maintenanceId: id(2) });
     expect(await readMaintenance(queries)).toMatchObject({ maintenanceId: id(2) });
   });

@@ -20,6 +20,7 @@ const terminationIntervalMs = 50;
  */
 export async function swapDatabases(options: PostgresqlOptions, maintenance: string, names: SwapNames): Promise<void> {
   await withSession(options, maintenance, queryLimits, async (renaming) => {
+    const [backend] = await renaming.rows<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     for (let attempt = 1; ; attempt += 1) {
       const staging = await databaseOid(renaming, names.staging);
       if (staging === undefined) {
@@ -28,7 +29,9 @@ export async function swapDatabases(options: PostgresqlOptions, maintenance: str
       try {
         return await endingSessions(options, maintenance, names, () => renameBoth(renaming, names));
       } catch (error) {
-        if (isLostConnection(error)) return await settle(options, maintenance, names, staging, error);
+        if (isLostConnection(error)) {
+          return await settle(options, maintenance, names, { staging, pid: backend!.pid, cause: error });
+        }
         await renaming.rows('ROLLBACK');
         if (errorCode(error) !== '55006') throw error;
         if (attempt === attempts) throw await sessionsRemain(renaming, options, names, error);
@@ -92,21 +95,24 @@ export async function terminateSessions(rows: Session['rows'], databases: readon
   );
 }
 
-/** The connection went while the renames ran: whether they were committed is asked again, for a while. */
+/**
+ * The connection went while the renames ran: whether they were committed is asked again, for a while. The name alone
+ * says so only once the process that ran them is gone, because a COMMIT whose reply was lost may still be under way.
+ */
 async function settle(
   options: PostgresqlOptions,
   maintenance: string,
   names: SwapNames,
-  staging: string,
-  cause: unknown,
+  { staging, pid, cause }: { readonly staging: string; readonly pid: number; readonly cause: unknown },
 ): Promise<void> {
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     await sleep(250 * attempt);
-    const live = await withSession(options, maintenance, queryLimits, (session) =>
-      databaseOid(session, names.live),
-    ).catch(() => 'unknown');
-    if (live === staging) return;
-    if (live !== 'unknown') throw cause;
+    const seen = await withSession(options, maintenance, queryLimits, async (session) => ({
+      running: await isRunning(session, pid),
+      live: await databaseOid(session, names.live),
+    })).catch(() => undefined);
+    if (seen?.live === staging) return;
+    if (seen?.running === false) throw cause;
   }
   throw unreachable(
     describeOptions(options),
@@ -114,6 +120,10 @@ async function settle(
       'the server either did both renames or none, but cannot be asked which',
     cause,
   );
+}
+
+async function isRunning(session: Session, pid: number): Promise<boolean> {
+  return (await session.rows('SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1', [pid])).length > 0;
 }
 
 async function sessionsRemain(

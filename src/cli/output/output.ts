@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Progress } from '#ports/progress.ts';
+import { spellCommands } from './program-name.ts';
 import { ProgressBar, ProgressLines, silentProgress } from './progress.ts';
 import { colourStyle, plainStyle, printable, printableLines, type Style } from './style.ts';
 
@@ -19,6 +20,8 @@ export interface OutputOptions {
   readonly yes: boolean;
   /** Whether colours are welcome where there is a terminal. */
   readonly colour: boolean;
+  /** How the reader starts the program; the texts say `enclave-manager`. */
+  readonly program?: string;
 }
 
 /** Data goes to stdout, everything else to stderr; with `--json` stdout holds one document. */
@@ -54,12 +57,16 @@ export class Output {
   }
 
   text(text: string): void {
-    this.#streams.stdout.write(text);
+    this.#streams.stdout.write(this.#spell(text));
+  }
+
+  #spell(text: string): string {
+    return spellCommands(text, this.options.program ?? 'enclave-manager');
   }
 
   /** A line beside the data. */
   note(message: string): void {
-    if (!this.options.quiet) this.#streams.stderr.write(`${printableLines(message)}\n`);
+    if (!this.options.quiet) this.#streams.stderr.write(`${printableLines(this.#spell(message))}\n`);
   }
 
   warn(message: string): void {
@@ -69,13 +76,14 @@ export class Output {
 
   failure(error: EnclaveManagerError): void {
     this.progress.end();
+    const hint = this.#spell(error.hint);
     if (this.options.json) {
-      this.document({ error: { code: error.code, message: error.message, hint: error.hint } });
+      this.document({ error: { code: error.code, message: error.message, hint } });
       return;
     }
     const { stderr } = this.#streams;
     stderr.write(`${this.#errorStyle.bad('Error:')} ${printableLines(error.message)}\n`);
-    if (error.hint !== '') stderr.write(`${printableLines(error.hint)}\n`);
+    if (hint !== '') stderr.write(`${printableLines(hint)}\n`);
   }
 
   /**
