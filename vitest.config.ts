@@ -10,8 +10,8 @@ export default defineConfig({
     ],
     reporters: ['default', './test/reporter/tally.ts'],
     // Databases, crash points and slow machines: a limit is there to end what hangs, not to measure.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     teardownTimeout: 30_000,
     // Processes, because tests change umask, signal handlers and working directory.
     pool: 'forks',

@@ -66,12 +66,12 @@ function places({ status, keyFile, embeddedDatabase, nodeName }: StartReport): F
     ['Database', `${database} (${status.database.engine})`],
     ['Backups', status.repository ?? 'none are taken: ENCLAVE_MANAGER_REPOSITORY=none'],
     ['Key', `${keyFile}, a file that stands for the hardware: for development only`],
-    [
-      'This host',
-      `${nodeName}, one of ${counted(Math.max(1, status.openers.length), 'host')} that can open the backups`,
-    ],
+    ['This host', `${nodeName}, ${openers(status.openers.length)}`],
   ];
 }
+
+const openers = (count: number): string =>
+  count < 2 ? 'the only host that can open the backups' : `one of ${count} hosts that can open the backups`;
 
 function proof({ status, drilled }: StartReport): Field[] {
   if (status.repository === null) return [];
@@ -106,12 +106,16 @@ function recovery({ status }: StartReport): Field[] {
 }
 
 function production({ embeddedDatabase, status }: StartReport, style: Style): string {
-  const settings: string[] = [];
-  if (embeddedDatabase) settings.push('ENCLAVE_MANAGER_DATABASE_URL   a database server of its own');
-  if (status.findings.some(({ code }) => code === 'one-disk' || code === 'no-repository')) {
-    settings.push('ENCLAVE_MANAGER_REPOSITORY     another disk, better another machine');
+  const advice: Field[] = [];
+  if (embeddedDatabase) {
+    advice.push(['ENCLAVE_MANAGER_DATABASE_URL', 'a database server that other hosts reach too']);
+    advice.push(['ENCLAVE_MANAGER_SEALING', 'software, by name: needed with that']);
   }
-  if (status.openers.length < 2) settings.push('enclave-manager node invite    a second host that can restore');
-  if (settings.length === 0) return '';
-  return `${style.bold('For production')}\n${settings.map((line) => `  ${line}\n`).join('')}`;
+  if (status.findings.some(({ code }) => code === 'one-disk' || code === 'no-repository')) {
+    advice.push(['ENCLAVE_MANAGER_REPOSITORY', 'another disk, better another machine']);
+  }
+  if (status.openers.length < 2) advice.push(['A second host', 'node invite on this one, node enrol on that one']);
+  if (advice.length === 0) return '';
+  const lines = advice.map(([name, value]) => `  ${name.padEnd(30)}${value}\n`);
+  return `${style.bold('For production')}\n${lines.join('')}`;
 }

@@ -10,6 +10,9 @@ const due = (overdue: boolean) => ({
 const well: HealthFacts = {
   repository: 'reachable',
   newestBackup: { id: '20261122T000000Z-k3f9q2', authentic: true, verified: true, openers: 2 },
+  hiddenBackups: undefined,
+  rejectedManifests: [],
+  forks: [],
   lastDrill: { at: '2026-11-22T03:00:00.000Z', passed: true },
   backupDue: due(false),
   drillDue: due(false),
@@ -41,6 +44,29 @@ describe('judgeHealth', () => {
   it('is unhealthy when the newest backup was never read back', () => {
     const newestBackup = { ...well.newestBackup!, verified: false };
     expect(codesOf({ newestBackup })).toEqual({ healthy: false, codes: ['backup-not-verified'] });
+  });
+
+  it('is unhealthy when newer backups than the newest here were seen', () => {
+    const hiddenBackups = { seenSequence: 7, newestSequence: 5 };
+    expect(codesOf({ hiddenBackups })).toEqual({ healthy: false, codes: ['backups-hidden'] });
+    expect(judgeHealth({ ...well, hiddenBackups }).findings[0]).toMatchObject({
+      message: expect.stringMatching(/seen backup sequence 7.* is 5/),
+      hint: expect.stringContaining('--at-least-sequence 5'),
+    });
+  });
+
+  it('reports two backups with one sequence, and stays healthy: both can be restored', () => {
+    const forks = ['backups a and b both have sequence 3'];
+    expect(codesOf({ forks })).toEqual({ healthy: true, codes: ['sequence-fork'] });
+    expect(judgeHealth({ ...well, forks }).findings[0]?.message).toBe(forks[0]);
+  });
+
+  it('warns of manifests that are no backup, and names the first', () => {
+    const rejectedManifests = ['backups/a.json is damaged', 'backups/b.json is damaged'];
+    expect(codesOf({ rejectedManifests })).toEqual({ healthy: true, codes: ['manifest-rejected'] });
+    expect(judgeHealth({ ...well, rejectedManifests }).findings[0]?.message).toBe(
+      'backups/a.json is damaged, and 1 more like it',
+    );
   });
 
   it('is unhealthy when somebody else wrote the newest backup', () => {

@@ -5,6 +5,12 @@ export interface HealthFacts {
   /** `none`: switched off; `unreachable`: it did not answer, or holds another cluster. */
   readonly repository: 'none' | 'reachable' | 'unreachable';
   readonly newestBackup: NewestBackup | undefined;
+  /** This host has seen a backup of a higher sequence than the repository shows now. */
+  readonly hiddenBackups: { readonly seenSequence: number; readonly newestSequence: number } | undefined;
+  /** What lies where manifests do and is no backup of this cluster; each a sentence. */
+  readonly rejectedManifests: readonly string[];
+  /** Backups that share a sequence: two histories of one cluster; each a sentence. */
+  readonly forks: readonly string[];
   readonly lastDrill: { readonly at: string; readonly passed: boolean } | undefined;
   readonly backupDue: Due | undefined;
   readonly drillDue: Due | undefined;
@@ -35,6 +41,9 @@ export interface Finding {
 export const findingCodes = [
   'no-repository',
   'repository-unreachable',
+  'backups-hidden',
+  'manifest-rejected',
+  'sequence-fork',
   'no-backup',
   'backup-overdue',
   'backup-not-verified',
@@ -80,7 +89,33 @@ function repositoryFindings(facts: HealthFacts): Finding[] {
   if (facts.repository === 'unreachable') {
     return [problem('repository-unreachable', 'the repository did not answer', 'Check ENCLAVE_MANAGER_REPOSITORY.')];
   }
-  const newest = facts.newestBackup;
+  return [...lossFindings(facts), ...newestFindings(facts.newestBackup)];
+}
+
+/** A restore on this host is refused while backups are hidden, so nobody may take the newest of the others for the newest. */
+function lossFindings({ hiddenBackups, rejectedManifests, forks }: HealthFacts): Finding[] {
+  const findings: Finding[] = [];
+  if (hiddenBackups !== undefined) {
+    const { seenSequence, newestSequence } = hiddenBackups;
+    const message = `this host has seen backup sequence ${seenSequence}; the newest in the repository is ${newestSequence}: newer backups were deleted or hidden`;
+    const hint = `Find the newer backups. A restore without them has to say so: --at-least-sequence ${newestSequence}.`;
+    findings.push(problem('backups-hidden', message, hint));
+  }
+  for (const fork of forks.slice(0, 1)) {
+    const hint =
+      'Both can be restored. Find out which manager wrote the other: only one database may use this repository.';
+    findings.push(warning('sequence-fork', fork, hint));
+  }
+  const [first] = rejectedManifests;
+  if (first !== undefined) {
+    const others = rejectedManifests.length === 1 ? '' : `, and ${rejectedManifests.length - 1} more like it`;
+    const hint = 'Keep it as evidence. If it was a backup, put the file back from a copy.';
+    findings.push(warning('manifest-rejected', `${first}${others}`, hint));
+  }
+  return findings;
+}
+
+function newestFindings(newest: NewestBackup | undefined): Finding[] {
   if (newest === undefined) return [problem('no-backup', 'there is no backup yet', 'Take one: backup create.')];
   return [...readabilityFindings(newest), ...openerFindings(newest)];
 }

@@ -19,7 +19,7 @@ import { readBack } from './read-back.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
-import { rememberSequence } from './remember-sequence.ts';
+import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
 import { requireStore } from './require-store.ts';
 import { streamTables, type StreamedTables } from './stream-tables.ts';
 
@@ -81,7 +81,7 @@ export async function backUpUnderLease(
   await confirmObjects(context, store, streamed.objects);
   const readAt = await readBack(context, store, cluster.keyring, streamed.stored);
 
-  const sequence = catalog.highestSequence + 1;
+  const sequence = 1 + Math.max(catalog.highestSequence, await rememberedSequence(cluster));
   const manifest = await composeManifest(cluster, streamed, {
     id,
     kind: options.kind,

@@ -16,7 +16,7 @@ import { rememberNode } from './remember-node.ts';
  */
 export async function createCluster(context: OperationContext, host: Host): Promise<Cluster> {
   const { server, store, sealing, localState, node } = host;
-  if ((await server.databaseIdentity(server.liveName)) === undefined) await server.createDatabase(server.liveName);
+  await createLive(server);
   const database = server.open(server.liveName);
   await migrate(database);
   await sealing.provision();
@@ -36,6 +36,17 @@ export async function createCluster(context: OperationContext, host: Host): Prom
   await rememberNode({ keyring, localState }, sealing);
   context.crashPoints.reach('create-cluster.recorded');
   return await finishCreation(context, { keyring, server, database, store, localState }, row);
+}
+
+async function createLive(server: DatabaseServer): Promise<void> {
+  const exists = async (): Promise<boolean> => (await server.databaseIdentity(server.liveName)) !== undefined;
+  if (await exists()) return;
+  try {
+    await server.createDatabase(server.liveName);
+  } catch (error) {
+    // Of two managers that start at once, one finds the name taken.
+    if (!(await exists())) throw error;
+  }
 }
 
 function createdMeanwhile({ liveName, location }: DatabaseServer): EnclaveManagerError {

@@ -1,4 +1,4 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import type { Database } from '#ports/database.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
@@ -75,9 +75,7 @@ export async function openCluster(
 /** Documents come from database and repository together: either may have lost some, or miss the newest. */
 async function openClusterKeyring(database: Database, host: Host, row: ClusterRow): Promise<OpenedKeyring> {
   const inDatabase = await readKeyringDocuments(database.queries);
-  const inRepository =
-    host.store === undefined || row.state === 'creating' ? [] : await readRepositoryDocuments(host.store);
-  const keyring = await openKeyring(union(inDatabase, inRepository), host.sealing);
+  const keyring = await openKeyring(union(inDatabase, await documentsInRepository(host, row)), host.sealing);
   if (keyring.clusterId !== row.clusterId) {
     throw new EnclaveManagerError(
       'forged',
@@ -86,6 +84,17 @@ async function openClusterKeyring(database: Database, host: Host, row: ClusterRo
   }
   await database.transaction(async (queries) => await saveKeyringDocuments(queries, keyring.documents));
   return keyring;
+}
+
+/** The database alone suffices; whatever needs the repository says itself that it does not answer. */
+async function documentsInRepository({ store }: Host, row: ClusterRow): Promise<KeyringDocument[]> {
+  if (store === undefined || row.state === 'creating') return [];
+  try {
+    return await readRepositoryDocuments(store);
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'repository-unreachable')) return [];
+    throw error;
+  }
 }
 
 function union(first: readonly KeyringDocument[], second: readonly KeyringDocument[]): KeyringDocument[] {

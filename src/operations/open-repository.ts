@@ -1,4 +1,4 @@
-import { isEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix, keyringPrefix } from '#format/layout.ts';
 import { readManifestSummary } from '#format/manifest.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
@@ -23,10 +23,17 @@ export async function openRepository(store: ObjectStore, sealing: Sealing): Prom
   const opened = await tryOpen(documents, sealing);
   if ('keyring' in opened && opensEveryEpoch(opened.keyring)) return { store, ...opened };
   const copies = await readCopies(store);
+  if (documents.length === 0 && copies.length === 0) throw nothingThere(store);
   const withThem = copies.length === 0 ? opened : await tryOpen(withCopies(documents, copies), sealing);
   const best = 'keyring' in withThem ? withThem : opened;
   if ('keyring' in best) return { store, ...best };
   throw best.error;
+}
+
+function nothingThere(store: ObjectStore): EnclaveManagerError {
+  return new EnclaveManagerError('not-found', `there is no backup in ${store.location}, and no keys`, {
+    hint: 'Check ENCLAVE_MANAGER_REPOSITORY, and that the disk with the backups is mounted.',
+  });
 }
 
 type Attempt = { readonly keyring: OpenedKeyring } | { readonly error: EnclaveManagerError };

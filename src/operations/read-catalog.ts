@@ -45,10 +45,11 @@ interface ReadManifest {
 export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | undefined): Promise<Catalog> {
   const rejected: Rejected[] = [];
   const manifests: ReadManifest[] = [];
+  const share = sharing();
   for await (const { key } of store.list(backupsPrefix)) {
     try {
       const manifest = await readManifest(store, keyring, key);
-      if (manifest !== undefined) manifests.push(manifest);
+      if (manifest !== undefined) manifests.push({ ...manifest, objects: manifest.objects.map(share) });
     } catch (error) {
       rejected.push({ path: key, ...whyRejected(error) });
     }
@@ -67,6 +68,17 @@ export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | u
     badObjects: folded.badObjects,
     readAt: folded.readAt,
     highestSequence: Math.max(0, ...sequences),
+  };
+}
+
+/** Backups name mostly the same objects: memory grows with those, not with how many backups there are. */
+function sharing(): (object: ObjectReference) => ObjectReference {
+  const known = new Map<string, ObjectReference>();
+  return (object) => {
+    const same = known.get(object.name);
+    if (same?.sha256 === object.sha256 && same.sizeBytes === object.sizeBytes) return same;
+    known.set(object.name, object);
+    return object;
   };
 }
 

@@ -1,4 +1,5 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { backupsPrefix } from '#format/layout.ts';
 import type { CatalogEntry } from '#model/backup.ts';
 import { judgeHealth, type Finding, type HealthFacts } from '#model/health.ts';
 import { productVersion } from '#model/product.ts';
@@ -9,6 +10,7 @@ import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
+import { rememberedSequence } from './remember-sequence.ts';
 
 export interface StatusSettings extends ScheduleSettings {
   /** Which of database, repository and key lie on one disk (see `model/health.ts`). */
@@ -79,6 +81,9 @@ export async function readStatus(
       lastBackup === null
         ? undefined
         : { ...lastBackup, verified: lastBackup.verified !== null, openers: lastBackup.openableBy.length },
+    hiddenBackups: await findHidden(cluster, catalog),
+    rejectedManifests: rejectedManifests(catalog),
+    forks: forks(catalog),
     lastDrill: lastDrill ?? undefined,
     backupDue: schedules.backup.due,
     drillDue: schedules.drill.due,
@@ -127,6 +132,19 @@ async function tryCatalog({
   }
 }
 
+/** By the high-water mark that a restore on this host is held to. */
+async function findHidden(cluster: Cluster, catalog: Catalog | undefined): Promise<HealthFacts['hiddenBackups']> {
+  if (catalog === undefined) return undefined;
+  const seenSequence = await rememberedSequence(cluster);
+  const { highestSequence: newestSequence } = catalog;
+  return seenSequence > newestSequence ? { seenSequence, newestSequence } : undefined;
+}
+
+function rejectedManifests(catalog: Catalog | undefined): string[] {
+  const manifests = catalog?.rejected.filter(({ path }) => path.startsWith(backupsPrefix)) ?? [];
+  return manifests.map(({ path, reason }) => `${path} is not a backup of this cluster: ${reason}`);
+}
+
 function newestDrill(catalog: Catalog | undefined): Status['lastDrill'] {
   const drills =
     catalog?.backups.flatMap(({ entry }) =>
@@ -161,4 +179,15 @@ function scheduleStatus({ schedule, due, runs }: ScheduleState): ScheduleStatus 
     message: error?.message ?? null,
   }));
   return { schedule, nextDue: due?.attemptAt.toISOString() ?? null, overdue: due?.overdue ?? false, history };
+}
+
+/** Neighbours in the catalogue, which is in order of sequence, that have the same one. */
+function forks(catalog: Catalog | undefined): string[] {
+  const authentic = catalog?.backups.map(({ entry }) => entry).filter((entry) => entry.authentic === true) ?? [];
+  return authentic.flatMap((entry, index) => {
+    const next = authentic[index + 1];
+    return next?.sequence === entry.sequence
+      ? [`backups ${entry.id} and ${next.id} both have sequence ${entry.sequence}`]
+      : [];
+  });
 }

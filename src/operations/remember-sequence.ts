@@ -13,3 +13,15 @@ export async function rememberSequence(
   if (highestSequence === state.highestSequence && clusterKey === state.clusterKey) return;
   await cluster.localState.write({ ...state, highestSequence, clusterKey });
 }
+
+/** The highest sequence this host has seen of its cluster: a repository that was lost or emptied does not begin at 1 again. */
+export async function rememberedSequence({
+  keyring,
+  localState,
+}: {
+  readonly keyring: OpenedKeyring;
+  readonly localState: LocalState;
+}): Promise<number> {
+  const state = await localState.read();
+  return state?.clusterId === keyring.clusterId ? state.highestSequence : 0;
+}

@@ -48,6 +48,18 @@ export async function restore(
   host: Host & { readonly store: ObjectStore },
   options: RestoreOptions,
 ): Promise<RestoreResult> {
+  try {
+    return await restoreBackup(context, host, options);
+  } catch (error) {
+    throw failed(error, context.signal);
+  }
+}
+
+async function restoreBackup(
+  context: OperationContext,
+  host: Host & { readonly store: ObjectStore },
+  options: RestoreOptions,
+): Promise<RestoreResult> {
   const begunMs = context.clock.monotonicMs();
   context.progress.phase('looking at the repository');
   const target = await openRestoreTarget(host, options.backup, options.trust);
@@ -141,7 +153,7 @@ async function buildAndSwap(
   } catch (error) {
     if (swapped) throw incomplete(error);
     await discard(staging, host, names.staging);
-    throw failed(error);
+    throw error;
   }
 }
 
@@ -203,8 +215,10 @@ function incomplete(error: unknown): EnclaveManagerError {
   );
 }
 
-function failed(error: unknown): unknown {
+function failed(error: unknown, signal: AbortSignal): unknown {
   if (isEnclaveManagerError(error) && error.code !== 'unexpected') return error;
+  // What was interrupted may fail with anything.
+  if (signal.aborted) return signal.reason;
   const message = error instanceof Error ? error.message : String(error);
   return new EnclaveManagerError('restore-failed', `the restore failed and the old data is untouched: ${message}`, {
     cause: error,

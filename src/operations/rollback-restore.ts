@@ -29,7 +29,11 @@ export interface RollbackPlan {
 /** What `restore rollback` would do and discard. Throws `not-found` where there is nothing to go back to. */
 export async function planRollback(cluster: Cluster): Promise<RollbackPlan> {
   const { server, database } = cluster;
-  const [record] = await listRestores(database.queries);
+  const incarnation = (await readCluster(database.queries))?.incarnation;
+  // Records of restores before it came with the backup; the database's own has its incarnation.
+  const record = (await listRestores(database.queries)).find(
+    (each) => each.incarnation.number === incarnation?.number && each.incarnation.random === incarnation.random,
+  );
   const nothing = (why: string): EnclaveManagerError =>
     new EnclaveManagerError('not-found', `there is no restore to roll back: ${why}`, {
       hint: 'restore cleanup removes the replaced database; after that only a backup brings it back.',

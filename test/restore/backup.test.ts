@@ -5,6 +5,7 @@ import { openRowReader } from '#adapters/postgresql/row-reader.ts';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Cluster } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
+import { readCatalog } from '#operations/read-catalog.ts';
 import { readManifest } from '#operations/read-manifest.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { RowReader } from '#ports/row-transfer.ts';
@@ -28,6 +29,10 @@ describe('what a backup stores', () => {
     const again = await createBackup(context, cluster, { kind: 'scheduled' });
     expect(again).toMatchObject({ sequence: 2, newChunks: 0, newBytes: 0, totalChunks: first.totalChunks });
     expect(again.verified).toMatchObject({ level: 'new-chunks', oldestReadAt: first.verified?.at });
+    // However many backups name it, an object is in memory once.
+    const [newest, oldest] = (await readCatalog(host.store, cluster.keyring)).backups;
+    expect(newest?.objects).toHaveLength(first.totalChunks);
+    newest?.objects.forEach((object, index) => expect(object).toBe(oldest?.objects[index]));
 
     await sql`UPDATE settings SET value = '"changed"' WHERE name = 'bulk-00003000'`.execute(cluster.database.queries);
     const changed = await createBackup(context, cluster, { kind: 'scheduled' });
@@ -268,6 +273,26 @@ describe('a backup that must not be listed', () => {
     // What came out wrong is not taken over either.
     const next = await createBackup(context, cluster, { kind: 'manual' });
     expect(next.newChunks).toBe(next.totalChunks);
+  });
+
+  it('is one whose schema went forward just before it locked the tables', async () => {
+    const { context, cluster, host } = await makeCluster();
+    const database: Cluster['database'] = {
+      ...cluster.database,
+      snapshot: async (tables) => {
+        await sql`INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (5, 'next', 'x', now())`.execute(
+          cluster.database.queries,
+        );
+        return await cluster.database.snapshot(tables);
+      },
+    };
+
+    await expect(createBackup(context, { ...cluster, database }, { kind: 'manual' })).rejects.toMatchObject({
+      code: 'lease-held',
+      message: expect.stringContaining('from version 4 to 5'),
+    });
+
+    expect(await listedBackups(host, cluster.keyring)).toEqual([]);
   });
 
   it('is one of a schema newer than this program', async () => {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { openRowReader } from '#adapters/postgresql/row-reader.ts';
 import { openRowWriter } from '#adapters/postgresql/row-writer.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { restore } from '#operations/restore.ts';
 import { stagingPrefix } from '#model/restore-names.ts';
+import { readCluster } from '#store/cluster.ts';
 import { acquireLease } from '#store/leases.ts';
 import { readMaintenance } from '#store/maintenance.ts';
 import { migrate } from '#store/migrate.ts';
@@ -147,6 +149,83 @@ describe('a restore whose live database changes meanwhile', () => {
     });
 
     await expectReplacement(host, made.identity);
+  });
+
+  it('replaces nothing when the servers may have served again since they paused', async () => {
+    const made = await backedUpCluster();
+    let backups = 0;
+    const startWorker = localWorkers({
+      openReader: async (...parameters) => {
+        backups += 1;
+        // The second safety backup is the one taken while the servers pause.
+        if (backups === 2)
+          await made.cluster.database.runScript(`UPDATE maintenance SET expires_at = now() - INTERVAL '1 second'`);
+        return await openRowReader(...parameters);
+      },
+    });
+
+    await expect(restore(makeContext({ startWorker }), made.host, confirmed)).rejects.toMatchObject({
+      code: 'lease-held',
+      message: expect.stringContaining('ran out before the swap'),
+    });
+
+    expect(backups).toBe(2);
+    await expectUntouched(made);
+  });
+
+  it('fails with a code of its own where nothing better is known, before it replaced anything', async () => {
+    const made = await backedUpCluster();
+    await made.cluster.database.runScript('ALTER TABLE leases RENAME TO leases_aside');
+
+    await expect(restore(makeContext(), made.host, withoutSafety)).rejects.toMatchObject({
+      code: 'restore-failed',
+      exitCode: 30,
+    });
+
+    await made.cluster.database.runScript('ALTER TABLE leases_aside RENAME TO leases');
+    await expectUntouched(made);
+  });
+
+  it('replaces nothing when a cluster was made in the empty database meanwhile', async () => {
+    const { host, cluster } = await backedUpCluster();
+    await cluster.database.close();
+    await host.server.dropDatabase(host.server.liveName);
+    await host.server.createDatabase(host.server.liveName);
+    let other: TestCluster | undefined;
+    const startWorker = actBeforeLoading(async () => {
+      other = await makeCluster({ liveName: host.server.liveName });
+    });
+
+    await expect(restore(makeContext({ startWorker }), host, confirmed)).rejects.toMatchObject({
+      code: 'lease-held',
+      exitCode: 13,
+      message: expect.stringContaining('holds a cluster now'),
+    });
+
+    await expectReplacement(host, undefined);
+    expect((await readCluster(other!.cluster.database.queries))?.clusterId).toBe(other!.cluster.keyring.clusterId);
+  });
+
+  it('keeps a cluster that was made in the empty database in the last moment', async () => {
+    const { host, cluster } = await backedUpCluster();
+    await cluster.database.close();
+    await host.server.dropDatabase(host.server.liveName);
+    await host.server.createDatabase(host.server.liveName);
+    let other: TestCluster | undefined;
+    const server: TestHost['server'] = {
+      ...host.server,
+      swap: async (names) => {
+        other = await makeCluster({ liveName: host.server.liveName });
+        await host.server.swap(names);
+      },
+    };
+
+    await restore(makeContext(), { ...host, server }, confirmed);
+
+    const [before] = await host.server.databaseNames(`${host.server.liveName}_before`);
+    const kept = host.server.open(before!);
+    expect((await readCluster(kept.queries))?.clusterId).toBe(other!.cluster.keyring.clusterId);
+    await kept.close();
   });
 
   it('replaces nothing when it changes in the last moment', async () => {

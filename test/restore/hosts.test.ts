@@ -1,7 +1,9 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import type { Cluster } from '#operations/context.ts';
 import { admitJoinRequests, enrolNode, inviteNode } from '#operations/enrol-node.ts';
+import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
 import { formatToken, parseToken } from '#keys/join-token.ts';
@@ -41,7 +43,7 @@ async function enrolBeside(host: TestHost, cluster: Cluster, token: string) {
 }
 
 /** What `serve` does for enrolment, until the test ends. */
-function answering(host: TestHost, { database }: Cluster): { readonly log: readonly string[] } {
+function answerJoins(host: TestHost, { database }: Cluster): { readonly log: readonly string[] } {
   const log: string[] = [];
   const gate = new Gate();
   gate.open(ready);
@@ -54,6 +56,24 @@ function answering(host: TestHost, { database }: Cluster): { readonly log: reado
   });
   return { log };
 }
+
+describe('two managers that start on one empty database', () => {
+  it('make one cluster, and the other hears what to do', async () => {
+    const liveName = freshDatabaseName();
+    const hosts = [await makeHost({ name: 'host-a', liveName }), await makeHost({ name: 'host-b', liveName })];
+
+    const outcomes = await Promise.allSettled(hosts.map((host) => openOrCreateCluster(makeContext(), host)));
+
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const winner = outcomes.findIndex(({ status }) => status === 'fulfilled');
+    const refusal = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as EnclaveManagerError;
+    // Slow enough, it finds the other's cluster instead, which its keys do not open.
+    expect(['lease-held', 'no-key']).toContain(refusal.code);
+    const { keyring } = await reopen(makeContext(), hosts[winner]!);
+    expect(keyring.membership.nodes).toMatchObject([{ name: hosts[winner]!.node.name }]);
+    for (const host of hosts) await host.server.close();
+  });
+});
 
 describe('two managers that answer at once', () => {
   it('admit each host once, although one of them is slow to write its keys', async () => {
@@ -76,9 +96,9 @@ describe('two managers that answer at once', () => {
     }
     await expect.poll(() => pendingJoinRequests(cluster.database.queries)).toHaveLength(2);
 
-    const slow = answering({ ...host, store: slowStore }, cluster);
+    const slow = answerJoins({ ...host, store: slowStore }, cluster);
     await writing.promise;
-    const quick = answering(host, cluster);
+    const quick = answerJoins(host, cluster);
     await makeContext().clock.sleep(1_500);
     gate.resolve();
     const enrolled = await Promise.all(enrolments);

@@ -6,16 +6,19 @@ import { manifestPath } from '#format/layout.ts';
 import { newClusterKeyring, openKeyring } from '#keys/keyring.ts';
 import { timedId } from '#model/identifiers.ts';
 import { completeKeyring, writeMarker } from '#operations/adopt-repository.ts';
-import type { Cluster, OperationContext } from '#operations/context.ts';
+import { operationLease, type Cluster, type OperationContext } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
+import { migrateDatabase } from '#operations/database-status.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { planRestore } from '#operations/plan-restore.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { readManifest } from '#operations/read-manifest.ts';
+import { readStatus } from '#operations/read-status.ts';
 import { restore } from '#operations/restore.ts';
 import { verifyAuditChain } from '#store/audit.ts';
 import { insertCluster } from '#store/cluster.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
+import { acquireLease } from '#store/leases.ts';
 import { migrate, schemaVersion } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
@@ -43,6 +46,11 @@ describe('freshness', () => {
     await expect(
       restore(context, host, { ...confirmed, trust: { confirmed: true, atLeastSequence: 2 } }),
     ).rejects.toMatchObject({ exitCode: 20 });
+    // Whoever asks today hears what a restore tomorrow would say.
+    const settings = { backupSchedule: undefined, drillSchedule: undefined, verifyPeriodMs: 1e9, onOneDisk: [] };
+    const status = await readStatus(context, cluster, settings);
+    expect(status).toMatchObject({ healthy: false, lastBackup: { id: first.id } });
+    expect(status.findings.map(({ code }) => code)).toContain('backups-hidden');
     const plan = await planRestore({ ...host, server: undefined }, 'latest');
     expect(plan).toMatchObject({ newestSequence: 1, highestSequenceSeen: 2, openableHere: true, server: null });
     expect(plan.obstacles.join()).toContain('newer backups were deleted or hidden');
@@ -146,6 +154,26 @@ describe('a repository that takes no writes', () => {
 });
 
 describe('schema versions', () => {
+  it('are brought forward under the lease, so that no backup or restore sees them half done', async () => {
+    const { context, host, cluster } = await makeCluster();
+    const { database } = cluster;
+    await database.runScript(`DROP TABLE audit_events; DELETE FROM schema_migrations WHERE version = 4`);
+    const lease = await acquireLease(database, { ...operationLease, holder: 'a backup' }, context);
+
+    await expect(migrateDatabase(context, host.server)).rejects.toMatchObject({
+      code: 'lease-held',
+      message: expect.stringContaining('a backup'),
+    });
+    const starting = openOrCreateCluster(context, host);
+    await context.clock.sleep(500);
+    expect(await schemaVersion(database)).toBe(3);
+    await lease.release();
+
+    const opened = await starting;
+    expect(await schemaVersion(database)).toBe(4);
+    await opened.cluster.database.close();
+  });
+
   it('of a backup newer than this program, or made by another migration, are refused', async () => {
     const made = await makeCluster();
     const { context, host, cluster } = made;

@@ -65,6 +65,7 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
   run: async (environment, input) => {
     const { restore } = await import('#operations/restore.ts');
     const asked = readOptions(input);
+    environment.output.requireTerminal();
     const { openRepository } = await import('#operations/open-repository.ts');
     // Before a server is made for it: a host without a key has nothing to restore.
     await openRepository(await environment.store(), await environment.sealing());
@@ -92,7 +93,7 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
       result.safetyBackupId === null ? '' : `What was there before is also in backup ${result.safetyBackupId}\n`;
     return (
       `${style.good('Restored')} ${style.bold(result.backupId)} in ${formatDuration(result.durationMs)}: ` +
-      `${counted(result.rows, 'row')} of ${counted(result.tables, 'table')}, counted and serving\n${safety}${kept}`
+      `${counted(result.rows, 'row')} of ${counted(result.tables, 'table')}, counted and in place of the live database\n${safety}${kept}`
     );
   },
 });

@@ -40,7 +40,7 @@ export class Output {
     if (this.options.json || this.options.quiet) return silentProgress;
     const write = (text: string) => void this.#streams.stderr.write(text);
     if (this.#streams.stderr.isTTY !== true) return new ProgressLines(write, clock);
-    return new ProgressBar(write, clock, () => this.#streams.stderr.columns ?? 80);
+    return new ProgressBar(write, clock, () => this.#streams.stderr.columns || 80);
   }
 
   /** For what goes to stdout. */
@@ -86,6 +86,15 @@ export class Output {
     if (hint !== '') stderr.write(`${printableLines(hint)}\n`);
   }
 
+  /** Throws `usage` where a question could neither be asked nor is answered by `--yes`; for before the work begins. */
+  requireTerminal(): void {
+    const { stdin, stderr } = this.#streams;
+    if (this.options.yes || (stdin.isTTY === true && stderr.isTTY === true)) return;
+    throw new EnclaveManagerError('usage', 'this changes what serves, and there is no terminal to ask on', {
+      hint: 'Add --yes if you mean it.',
+    });
+  }
+
   /**
    * Shows what is about to happen and asks. No → `interrupted`; nobody to ask and no `--yes` → `usage`.
    */
@@ -94,11 +103,7 @@ export class Output {
     const { stdin, stderr } = this.#streams;
     if (!this.options.json) stderr.write(printableLines(plan));
     if (this.options.yes) return;
-    if (stdin.isTTY !== true || stderr.isTTY !== true) {
-      throw new EnclaveManagerError('usage', 'this changes what serves, and there is no terminal to ask on', {
-        hint: 'Add --yes if you mean it.',
-      });
-    }
+    this.requireTerminal();
     const answer = await ask(stdin, stderr, `${printable(question)} [y/N] `, signal);
     if (!/^y(es)?$/i.test(answer.trim())) {
       throw new EnclaveManagerError('interrupted', 'declined; nothing was changed', {
