@@ -1,4 +1,7 @@
-/** The adapters behind the commands, made from the configuration; loaded by `main.ts` when a command needs them. */
+/**
+ * The adapters behind the commands, made from the configuration; loaded by `main.ts` when a command needs them. What only
+ * some commands need, databases and HTTP, is loaded by those: it takes longer to load than most commands run.
+ */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -8,11 +11,8 @@ import { acquireDataDirectory, acquireOwnerLock } from '#adapters/data-directory
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { ownForServing } from '#adapters/data-directory/own-for-serving.ts';
 import { createScratchServers } from '#adapters/embedded-postgresql/scratch-servers.ts';
-import { useEmbedded, type EmbeddedUse } from '#adapters/embedded-postgresql/use-embedded.ts';
 import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
 import { findSharedDisk } from '#adapters/filesystem/shared-disk.ts';
-import { parseDatabaseUrl } from '#adapters/postgresql/connection-options.ts';
-import { connectPostgresql } from '#adapters/postgresql/postgresql-server.ts';
 import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { openCrashPoints } from '#adapters/system/crash-points.ts';
@@ -20,14 +20,9 @@ import { systemRandomness } from '#adapters/system/randomness.ts';
 import { readText } from '#adapters/system/read-text.ts';
 import type { Adapters } from '#cli/environment.ts';
 import type { LoadedAdapters } from '#cli/run.ts';
-import { startHealthServer } from '#http/health-server.ts';
-import { beginCold } from '#operations/begin-cold.ts';
 import { workerThread } from '#pipeline/worker-thread.ts';
-import type { DatabaseServer } from '#ports/database.ts';
-import type { OwnerLock } from '#ports/owner-lock.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import type { Sealing } from '#ports/sealing.ts';
-import { serve, type ServedDatabase } from '#server/serve.ts';
 
 export interface ProcessFacts {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -37,9 +32,6 @@ export interface ProcessFacts {
   readonly processId: number;
   readonly stdin: NodeJS.ReadableStream;
 }
-
-/** Other commands that use our embedded server may end what they do, but not keep `serve` from stopping. */
-const serveDrainMs = 2_000;
 
 export function loadAdapters(facts: ProcessFacts): LoadedAdapters {
   const crashPoints = openCrashPoints({
@@ -64,14 +56,9 @@ export function loadAdapters(facts: ProcessFacts): LoadedAdapters {
 function makeAdapters(facts: ProcessFacts): Adapters {
   return {
     openServer: async (configuration, { create }) => {
-      const { database } = configuration;
-      if (database.kind === 'external') return await connectExternal(database);
-      const { server } = await openEmbedded(configuration, {
-        attach: true,
-        create,
-        acquire: () => acquireDataDirectory(configuration.dataDirectory, facts.command),
-      });
-      return server;
+      const { openForCommand } = await import('./composition-databases.ts');
+      const acquire = () => acquireDataDirectory(configuration.dataDirectory, facts.command);
+      return await openForCommand(configuration, { create, acquire });
     },
     openStore: async (path) => new DirectoryStore(path),
     openSealing,
@@ -82,6 +69,9 @@ function makeAdapters(facts: ProcessFacts): Adapters {
     serve: async (configuration, context, hooks) => {
       const { dataDirectory } = configuration;
       const { signal } = context;
+      const { serve } = await import('#server/serve.ts');
+      const { startHealthServer } = await import('#http/health-server.ts');
+      const { openForServing } = await import('./composition-databases.ts');
       const lock = await ownForServing({ dataDirectory, signal, log: hooks.log, clock: systemClock });
       try {
         await serve(context, {
@@ -89,7 +79,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
           hostName: facts.hostName,
           processId: facts.processId,
           startHealthServer: (readiness) => startHealthServer({ ...configuration.listen, readiness }),
-          openDatabase: () => openServed(configuration, lock),
+          openDatabase: () => openForServing(configuration, lock),
           openHost: async (server) => ({
             server,
             store:
@@ -119,62 +109,13 @@ function openScratchServers({ dataDirectory }: Configuration): ScratchServers {
     directory: join(dataDirectory, 'scratch'),
     liveName: defaultDatabaseName,
     acquire: (lockPath) => acquireOwnerLock(lockPath, 'drill'),
-    connect: (connection, location) => connectPostgresql({ server: connection, location }),
+    connect: async (connection, location) => {
+      const { connectPostgresql } = await import('#adapters/postgresql/postgresql-server.ts');
+      return await connectPostgresql({ server: connection, location });
+    },
     clock: systemClock,
     randomness: systemRandomness,
   });
-}
-
-async function connectExternal({
-  address,
-  password,
-}: Extract<Configuration['database'], { kind: 'external' }>): Promise<DatabaseServer> {
-  const options = parseDatabaseUrl(address.url);
-  return await connectPostgresql({ server: { ...options, password: password ?? options.password } });
-}
-
-interface EmbeddedChoice {
-  readonly attach: boolean;
-  readonly create: boolean;
-  readonly acquire: () => OwnerLock;
-  readonly drainMs?: number;
-}
-
-/** The embedded server of the data directory, with the connection to it; closing the one closes the other. */
-async function openEmbedded(
-  { dataDirectory }: Configuration,
-  choice: EmbeddedChoice,
-): Promise<{ server: DatabaseServer; use: EmbeddedUse }> {
-  const use = await useEmbedded({ dataDirectory, liveName: defaultDatabaseName, clock: systemClock, ...choice });
-  const leave = async (): Promise<void> =>
-    await use.close(choice.drainMs === undefined ? {} : { drainMs: choice.drainMs });
-  try {
-    const storagePath = join(dataDirectory, 'postgres');
-    const server = await connectPostgresql({ server: use.connection, location: use.location, storagePath });
-    if (use.owned) await beginCold(server);
-    const close = async (): Promise<void> => {
-      await server.close();
-      await leave();
-    };
-    return { server: { ...server, close }, use };
-  } catch (error) {
-    await leave();
-    throw error;
-  }
-}
-
-async function openServed(configuration: Configuration, lock: OwnerLock): Promise<ServedDatabase> {
-  if (configuration.database.kind === 'external') {
-    const server = await connectExternal(configuration.database);
-    return { server, exited: undefined, close: () => server.close() };
-  }
-  const { server, use } = await openEmbedded(configuration, {
-    attach: false,
-    create: true,
-    acquire: () => lock,
-    drainMs: serveDrainMs,
-  });
-  return { server, exited: use.exited, close: () => server.close() };
 }
 
 async function findOnOneDisk({

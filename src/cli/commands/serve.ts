@@ -48,6 +48,7 @@ Stops cleanly on Ctrl-C and SIGTERM and then exits 0. With --json it prints one 
     }),
   run: async (environment) => {
     const { output } = environment;
+    output.note('Starting; the first start also takes a backup and tries a restore of it.');
     await environment.serve((report) => {
       output.progress.end();
       if (output.options.json) output.document(report);
