@@ -1,5 +1,5 @@
 /** Where the program begins. `composition.ts`, loaded when a command needs it, and `worker.ts` know every adapter. */
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
@@ -46,9 +46,18 @@ const exitCode = await runCommandLine(commands, {
 stdout.write('', () => stderr.write('', () => process.exit(exitCode)));
 
 function readSecretFile(path: string): string {
-  if (statSync(path).size > maxSecretFileBytes)
-    throw Object.assign(new Error('the file is too large'), { code: 'EFBIG' });
-  return readFileSync(path, 'utf8');
+  const file = openSync(path, 'r');
+  try {
+    // Not by its size: a device or a pipe has none.
+    const bytes = Buffer.alloc(maxSecretFileBytes + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes.length; length += read)
+      read = readSync(file, bytes, length, bytes.length - length, null);
+    if (length > maxSecretFileBytes) throw Object.assign(new Error('the file is too large'), { code: 'EFBIG' });
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** A second signal would count as impatience. */

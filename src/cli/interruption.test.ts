@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Clock } from '#ports/clock.ts';
-import { Interruption } from './interruption.ts';
+import { Interruption, watchParent } from './interruption.ts';
 
 function interruptionAt(times: { ms: number }) {
   const exits: number[] = [];
@@ -29,5 +29,20 @@ describe('Interruption', () => {
     times.ms = 1600;
     interruption.handle('SIGINT');
     expect(exits).toEqual([130]);
+  });
+});
+
+describe('watchParent', () => {
+  it('says once that the process that started us has ended', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    let parent = 7;
+    const lost = vi.fn<() => void>();
+    watchParent(() => parent, lost);
+    vi.advanceTimersByTime(10_000);
+    expect(lost).not.toHaveBeenCalled();
+    parent = 1;
+    vi.advanceTimersByTime(10_000);
+    expect(lost).toHaveBeenCalledTimes(1);
   });
 });

@@ -32,6 +32,7 @@ const collect = (take: (text: string) => void): Writable =>
 interface Running {
   readonly environment?: Record<string, string>;
   readonly signal?: AbortSignal;
+  readonly untilStopped?: true;
   readonly terminal?: { readonly answer: string };
 }
 
@@ -47,7 +48,7 @@ async function runOne(words: string, run: Parameters<typeof command>[0], more: R
     Object.assign(streams.stderr, { isTTY: true });
     streams.stdin.end(more.terminal.answer);
   }
-  const exitCode = await runCommandLine([command(run)], {
+  const exitCode = await runCommandLine([{ ...command(run), ...(more.untilStopped && { untilStopped: true }) }], {
     argv: words.split(' '),
     streams,
     colour: false,
@@ -111,6 +112,20 @@ describe('runCommandLine', () => {
     expect(usual.stderr).not.toContain('    at ');
     const debugging = await runOne('thing do', failWith(bug), { environment: { ENCLAVE_MANAGER_DEBUG: '1' } });
     expect(debugging.stderr).toContain('    at ');
+  });
+
+  it('has done its work when a command that runs until it is stopped is stopped, and fails when it fails', async () => {
+    const controller = new AbortController();
+    const stop = new EnclaveManagerError('terminated', 'terminated by SIGTERM');
+    const stopped = async () => {
+      controller.abort(stop);
+      throw stop;
+    };
+    const untilStopped = { signal: controller.signal, untilStopped: true } as const;
+    expect(await runOne('thing do', stopped, untilStopped)).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    const failing = failWith(new EnclaveManagerError('database-unreachable', 'it is gone'));
+    const running = { ...untilStopped, signal: new AbortController().signal };
+    expect(await runOne('thing do', failing, running)).toMatchObject({ exitCode: 14 });
   });
 
   it('takes whatever fails after an interruption as the interruption', async () => {

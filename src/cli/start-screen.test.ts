@@ -60,6 +60,7 @@ const report: StartReport = {
     lastDrill: { backupId: '20261122T203547Z-pszcw3', at: '2026-11-22T20:36:12.000Z', passed: true, durationMs: 1640 },
     backups: 1,
     highestSequence: 1,
+    newestStartedAt: '2026-11-22T20:35:47.000Z',
     schedules: {
       backup: { ...schedule, schedule: '0 0 * * *', nextDue: '2026-11-23T00:00:00.000Z' },
       drill: { ...schedule, schedule: null, nextDue: null },

@@ -94,14 +94,13 @@ function nextRuns({ status }: StartReport): Field[] {
 }
 
 function recovery({ status }: StartReport): Field[] {
-  const newest = status.lastBackup;
+  const { newestStartedAt, highestSequence } = status;
+  const newest =
+    newestStartedAt === null ? 'no backup yet' : `sequence ${highestSequence} of ${formatTime(newestStartedAt)}`;
   return [
     ['Cluster', status.clusterId],
     ['Key', status.clusterKey],
-    [
-      'Newest',
-      newest === null ? 'no backup yet' : `sequence ${status.highestSequence} of ${formatTime(newest.startedAt)}`,
-    ],
+    ['Newest', newest],
   ];
 }
 

@@ -26,6 +26,7 @@ export const statusSchema = (z: Zod) =>
       .nullable(),
     backups: countSchema(z),
     highestSequence: countSchema(z),
+    newestStartedAt: timeSchema(z).nullable(),
     schedules: z.object({ backup: scheduleSchema(z), drill: scheduleSchema(z), verify: scheduleSchema(z) }),
     openers: z.array(z.object({ nodeId: z.uuid(), name: z.string(), site: z.string().nullable() })),
     leftDatabases: z.array(

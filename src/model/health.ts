@@ -5,6 +5,8 @@ export interface HealthFacts {
   /** `none`: switched off; `unreachable`: it did not answer, or holds another cluster. */
   readonly repository: 'none' | 'reachable' | 'unreachable';
   readonly newestBackup: NewestBackup | undefined;
+  /** Why nothing can be written to the repository: its marker is missing, damaged or another cluster's. */
+  readonly markerProblem: string | undefined;
   /** This host has seen a backup of a higher sequence than the repository shows now. */
   readonly hiddenBackups: { readonly seenSequence: number; readonly newestSequence: number } | undefined;
   /** What lies where manifests do and is no backup of this cluster; each a sentence. */
@@ -41,6 +43,7 @@ export interface Finding {
 export const findingCodes = [
   'no-repository',
   'repository-unreachable',
+  'marker-unusable',
   'backups-hidden',
   'manifest-rejected',
   'sequence-fork',
@@ -93,8 +96,13 @@ function repositoryFindings(facts: HealthFacts): Finding[] {
 }
 
 /** A restore on this host is refused while backups are hidden, so nobody may take the newest of the others for the newest. */
-function lossFindings({ hiddenBackups, rejectedManifests, forks }: HealthFacts): Finding[] {
+function lossFindings({ markerProblem, hiddenBackups, rejectedManifests, forks }: HealthFacts): Finding[] {
   const findings: Finding[] = [];
+  if (markerProblem !== undefined) {
+    const hint =
+      'No backup can be taken. Put enclave-manager.json back from a copy of this repository, or use an empty one.';
+    findings.push(problem('marker-unusable', markerProblem, hint));
+  }
   if (hiddenBackups !== undefined) {
     const { seenSequence, newestSequence } = hiddenBackups;
     const message = `this host has seen backup sequence ${seenSequence}; the newest in the repository is ${newestSequence}: newer backups were deleted or hidden`;

@@ -55,7 +55,7 @@ const pollMs = 500;
 
 /**
  * Asks for enrolment and waits for a running manager to decide. The token proves the cluster to this host, and this
- * host to the cluster. Throws `not-permitted` when refused, `lease-held` when nobody answered in time.
+ * host to the cluster. Throws `not-permitted` when refused, `not-found` when nobody answered in time.
  */
 export async function enrolNode(
   context: OperationContext,
@@ -75,7 +75,12 @@ export async function enrolNode(
       context,
     );
     context.progress.note('asked to be enrolled; waiting for a running manager to answer');
-    await waitForDecision(context, database, joinRequestId, options.waitMs);
+    try {
+      await waitForDecision(context, database, joinRequestId, options.waitMs);
+    } catch (error) {
+      await withdraw(context, database, joinRequestId);
+      throw error;
+    }
     const keyring = await openKeyring(await readKeyringDocuments(database.queries), sealing);
     await rememberNode({ keyring, localState }, sealing);
     const epochs = [...keyring.epochsOpenableBy(keyring.nodeId)];
@@ -91,6 +96,12 @@ export async function enrolNode(
   }
 }
 
+/** Nobody waits any more: a manager that starts later must not enrol a host that may be gone by then. */
+async function withdraw(context: OperationContext, database: Database, joinRequestId: string): Promise<void> {
+  const reason = 'the host stopped waiting';
+  await decideJoinRequest(database.queries, joinRequestId, { status: 'REFUSED', reason }, context).catch(() => {});
+}
+
 async function waitForDecision(
   context: OperationContext,
   database: Database,
@@ -103,10 +114,10 @@ async function waitForDecision(
     if (request?.status === 'ADMITTED') return;
     if (request?.status === 'REFUSED')
       throw new EnclaveManagerError('not-permitted', `the cluster refused this host: ${request.reason}`, {
-        hint: 'Make a new token on an enrolled host: node invite.',
+        hint: 'If this host is enrolled already, nothing is left to do; otherwise make a new token on an enrolled host: node invite.',
       });
     if (context.clock.monotonicMs() > giveUpAt) {
-      throw new EnclaveManagerError('lease-held', `no running manager answered within ${Math.round(waitMs / 1000)} s`, {
+      throw new EnclaveManagerError('not-found', `no running manager answered within ${Math.round(waitMs / 1000)} s`, {
         hint: 'Start a manager on an enrolled host (serve), then run this again with a new token: node invite.',
       });
     }

@@ -1,6 +1,7 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { backupsPrefix, keyringPrefix } from '#format/layout.ts';
+import { backupsPrefix, keyringPrefix, markerPath } from '#format/layout.ts';
 import { readManifestSummary } from '#format/manifest.ts';
+import { readMarker } from '#format/marker.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -19,6 +20,7 @@ export interface Repository {
  * that the newest manifests carry serve. Throws `no-key`, `sealing-unavailable`, `forged`.
  */
 export async function openRepository(store: ObjectStore, sealing: Sealing): Promise<Repository> {
+  await refuseNewerFormat(store);
   const documents = await readKeyringDocuments(store);
   const opened = await tryOpen(documents, sealing);
   if ('keyring' in opened && opensEveryEpoch(opened.keyring)) return { store, ...opened };
@@ -28,6 +30,23 @@ export async function openRepository(store: ObjectStore, sealing: Sealing): Prom
   const best = 'keyring' in withThem ? withThem : opened;
   if ('keyring' in best) return { store, ...best };
   throw best.error;
+}
+
+/** A repository of a newer format is left alone, whatever else can be read in it. A lost or damaged marker says nothing. */
+async function refuseNewerFormat(store: ObjectStore): Promise<void> {
+  const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker }).catch(damagedAsAbsent);
+  if (bytes === undefined) return;
+  try {
+    readMarker(bytes);
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'version-incompatible')) throw error;
+    damagedAsAbsent(error);
+  }
+}
+
+function damagedAsAbsent(error: unknown): undefined {
+  if (isEnclaveManagerError(error, 'damaged')) return undefined;
+  throw error;
 }
 
 function nothingThere(store: ObjectStore): EnclaveManagerError {

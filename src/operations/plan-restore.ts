@@ -139,7 +139,7 @@ function obstacles(
   failure: EnclaveManagerError | undefined,
 ): string[] {
   const found: string[] = [];
-  if (failure !== undefined) found.push(`This host cannot open it: ${failure.message}.`);
+  if (failure !== undefined) found.push(`This host cannot open it: ${failure.message.replace(/\.$/, '')}.`);
   else if (!plan.openableHere) found.push('This host has no key for the epochs of this backup.');
   if (plan.schemaVersion > plan.programSchemaVersion) {
     found.push(

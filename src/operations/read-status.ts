@@ -7,6 +7,7 @@ import { readCluster } from '#store/cluster.ts';
 import { schemaVersion } from '#store/migrate.ts';
 import type { RunKind } from '#store/runs.ts';
 import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
+import { checkMarker } from './check-marker.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
@@ -42,7 +43,9 @@ export interface Status {
     readonly durationMs: number;
   } | null;
   readonly backups: number;
+  /** Of all backups, safety backups included: what a recovery line names. */
   readonly highestSequence: number;
+  readonly newestStartedAt: string | null;
   readonly schedules: Readonly<Record<RunKind, ScheduleStatus>>;
   readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[];
   /** Databases that restores left beside the live one. */
@@ -81,6 +84,7 @@ export async function readStatus(
       lastBackup === null
         ? undefined
         : { ...lastBackup, verified: lastBackup.verified !== null, openers: lastBackup.openableBy.length },
+    markerProblem: await findMarkerProblem(cluster),
     hiddenBackups: await findHidden(cluster, catalog),
     rejectedManifests: rejectedManifests(catalog),
     forks: forks(catalog),
@@ -109,6 +113,7 @@ export async function readStatus(
     lastDrill,
     backups: catalog?.backups.length ?? 0,
     highestSequence: catalog?.highestSequence ?? 0,
+    newestStartedAt: catalog?.backups[0]?.entry.startedAt ?? null,
     schedules: {
       backup: scheduleStatus(schedules.backup),
       drill: scheduleStatus(schedules.drill),
@@ -128,6 +133,19 @@ async function tryCatalog({
     return { catalog: await readCatalog(store, keyring), repository: 'reachable' };
   } catch (error) {
     if (isEnclaveManagerError(error)) return { catalog: undefined, repository: 'unreachable' };
+    throw error;
+  }
+}
+
+/** Without its marker, or with another cluster's, nothing is written to a repository: every backup fails. */
+async function findMarkerProblem({ store, keyring }: Cluster): Promise<string | undefined> {
+  if (store === undefined) return undefined;
+  try {
+    await checkMarker(store, keyring);
+    return undefined;
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'repository-unreachable')) return undefined;
+    if (isEnclaveManagerError(error)) return error.message;
     throw error;
   }
 }

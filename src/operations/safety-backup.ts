@@ -1,4 +1,4 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { backUpUnderLease } from './create-backup.ts';
@@ -28,10 +28,11 @@ export async function takeSafetyBackup(
     );
     return id;
   } catch (error) {
-    if (!(error instanceof EnclaveManagerError) || context.signal.aborted) throw error;
+    if (context.signal.aborted) throw error;
+    const { code, message } = toEnclaveManagerError(error);
     throw new EnclaveManagerError(
-      error.code,
-      `no safety backup of "${database.name}" could be taken: ${error.message}`,
+      code === 'unexpected' ? 'restore-failed' : code,
+      `no safety backup of "${database.name}" could be taken: ${message}`,
       {
         cause: error,
         hint: 'Mend the cause, or go on without one: --without-safety-backup. The replaced database is kept until restore cleanup either way.',

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { isAlive } from '#adapters/embedded-postgresql/processes.ts';
+import { isAlive, signal } from '#adapters/embedded-postgresql/processes.ts';
 import { runJson, startCommand, type StartedCommand } from '../fixtures/command.ts';
 
 /** A manager that is up. `child` is what was started: npm, or the manager itself. */
@@ -35,7 +35,7 @@ export async function startManager(dataDirectory: string, way?: Way, env?: Recor
 
 /** Kills whatever still uses the data directory; for the end of a test that may have failed. */
 export function killAll(dataDirectory: string): void {
-  for (const { pid } of processesOf(dataDirectory)) process.kill(pid, 'SIGKILL');
+  for (const { pid } of processesOf(dataDirectory)) signal(pid, 'SIGKILL');
 }
 
 /** Every living process that has to do with the data directory: npm, shell, manager, PostgreSQL, commands. */

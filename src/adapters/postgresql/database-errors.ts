@@ -51,6 +51,12 @@ export function toDatabaseError(error: unknown, location: string): unknown {
       cause: error,
     });
   }
+  if (error.message.includes('client password must be a string')) {
+    return unreachable(
+      location,
+      'the server wants a password, and none is set (ENCLAVE_MANAGER_DATABASE_PASSWORD_FILE)',
+    );
+  }
   const reason = refusalOf(code);
   if (reason !== undefined) return unreachable(location, `${reason}: ${error.message}`, error);
   if (isLostConnection(error)) return unreachable(location, messageOf(error), error);

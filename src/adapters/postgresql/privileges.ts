@@ -17,7 +17,9 @@ export async function missingPrivileges(
 ): Promise<string[]> {
   const [found] = await rows<RolePrivileges>(
     `SELECT me.rolname AS role, me.rolsuper AS superuser, me.rolcreatedb AS "createDatabase",
-            pg_has_role(me.oid, 'pg_signal_backend', 'USAGE') AS "signalBackend",
+            -- Needed only where other roles use the database: our own sessions any role may end.
+            pg_has_role(me.oid, 'pg_signal_backend', 'USAGE') OR NOT EXISTS (
+              SELECT 1 FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND usesysid <> me.oid) AS "signalBackend",
             owner.rolname AS owner,
             -- To rename it, and to make its like: since PostgreSQL 16 that is a privilege of its own.
             owner.oid IS NULL OR (pg_has_role(me.oid, owner.oid, 'USAGE') AND pg_has_role(me.oid, owner.oid,

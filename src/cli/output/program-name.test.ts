@@ -6,7 +6,7 @@ describe('programName', () => {
 
   it.each([
     ['the launcher beside', checkout, './bin/enclave-manager.mjs'],
-    ['the launcher elsewhere', { ...checkout, workingDirectory: '/home/somebody' }, '/srv/em/bin/enclave-manager.mjs'],
+    ['the launcher elsewhere', { ...checkout, workingDirectory: '/srv/elsewhere' }, '/srv/em/bin/enclave-manager.mjs'],
     [
       'a path that a shell would take apart',
       { ...checkout, root: "/it's 1", workingDirectory: '/' },

@@ -1,0 +1,96 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { readCluster } from '#store/cluster.ts';
+import { readMaintenance } from '#store/maintenance.ts';
+import { acknowledgeMaintenance, heartbeat, registerServer, removeServer } from '#store/servers.ts';
+import { Gate } from './gate.ts';
+import { Presence } from './presence.ts';
+import { SteppingClock } from './stepping-clock.fixture.ts';
+
+vi.mock('#store/cluster.ts');
+vi.mock('#store/maintenance.ts');
+vi.mock('#store/servers.ts');
+
+const registration = { serverId: 'server-1' } as never;
+const maintenance = { maintenanceId: 'm-1', reason: 'restore', begunBy: 'somebody' } as never;
+
+let gate: Gate;
+let logged: string[];
+let presence: Presence;
+let clock: SteppingClock;
+
+const liveIncarnation = (number: number): void =>
+  void vi.mocked(readCluster).mockResolvedValue({ incarnation: { number, random: '0'.repeat(16) } } as never);
+
+beforeEach(() => {
+  vi.resetAllMocks();
+  liveIncarnation(1);
+  vi.mocked(heartbeat).mockResolvedValue(true);
+  [gate, logged, clock] = [new Gate(), [], new SteppingClock('2026-11-22T20:35:47Z', 10_000)];
+  const database = { queries: {} } as never;
+  presence = new Presence({ clock, database, gate, registration, log: (message) => void logged.push(message) });
+});
+
+describe('Presence', () => {
+  it('registers, serves, and says every five seconds that it is there', async () => {
+    await presence.run(clock.signal);
+    expect(gate.readiness).toMatchObject({ ready: true });
+    expect(registerServer).toHaveBeenCalledTimes(1);
+    expect(heartbeat).toHaveBeenCalledTimes(1);
+    expect(logged).toEqual([]);
+  });
+
+  it('registers again where its registration has expired', async () => {
+    await presence.look();
+    vi.mocked(heartbeat).mockResolvedValue(false);
+    await clock.sleep(5_000);
+    await presence.look();
+    expect(registerServer).toHaveBeenCalledTimes(2);
+  });
+
+  it('acknowledges a maintenance once its work has ended, stays paused, and serves again after it', async () => {
+    await presence.look();
+    vi.mocked(readMaintenance).mockResolvedValue(maintenance);
+    const work = gate.work(clock.signal, async (signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      expect(acknowledgeMaintenance).not.toHaveBeenCalled();
+    });
+    await presence.look();
+    await work;
+    await presence.look();
+    expect(acknowledgeMaintenance).toHaveBeenCalledExactlyOnceWith({}, 'server-1', 'm-1');
+    expect(gate.isOpen).toBe(false);
+    expect(gate.readiness).toMatchObject({ ready: false, reasons: ['paused for a restore by somebody'] });
+    vi.mocked(readMaintenance).mockResolvedValue(undefined);
+    await presence.look();
+    expect(gate.isOpen).toBe(true);
+    expect(logged).toEqual(['paused for a restore by somebody', 'the maintenance is over; serving again']);
+  });
+
+  it('registers anew when another database serves under the name', async () => {
+    await presence.look();
+    liveIncarnation(2);
+    await presence.look();
+    expect(registerServer).toHaveBeenCalledTimes(2);
+    expect(logged).toEqual(['another database serves now: incarnation 2']);
+  });
+
+  it('says once that the database does not answer, is not ready, and says when it answers again', async () => {
+    await presence.look();
+    vi.mocked(readCluster).mockRejectedValue(new EnclaveManagerError('database-unreachable', 'it is gone'));
+    await presence.look();
+    await presence.look();
+    expect(gate.readiness).toMatchObject({ ready: false, reasons: ['it is gone'] });
+    liveIncarnation(1);
+    await presence.look();
+    expect(gate.readiness).toMatchObject({ ready: true });
+    expect(logged).toEqual(['it is gone', 'the database answers again']);
+  });
+
+  it('leaves, also where the database is gone already', async () => {
+    await presence.leave();
+    expect(removeServer).toHaveBeenCalledExactlyOnceWith({}, 'server-1');
+    vi.mocked(removeServer).mockRejectedValue(new EnclaveManagerError('database-unreachable', 'it is gone'));
+    await expect(presence.leave()).resolves.toBeUndefined();
+  });
+});
