@@ -4,7 +4,7 @@ import { beforeName, stagingName } from '#model/restore-names.ts';
 import type { Database } from '#ports/database.ts';
 import { appendAuditEvent, listAuditEvents, readAuditHead } from '#store/audit.ts';
 import { readCluster, setIncarnation } from '#store/cluster.ts';
-import { forgetFormerLife } from '#store/former-life.ts';
+import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { migrate } from '#store/migrate.ts';
 import { backedUpTables, loadMigrations } from '#store/migrations.ts';
@@ -128,7 +128,7 @@ async function reviveBefore(
       await saveKeyringDocuments(queries, keyring.documents);
       await syncNodes(queries, keyring.membership, context);
       await setIncarnation(queries, incarnation);
-      await forgetFormerLife(queries);
+      await forgetAbandonedHolders(queries);
       const details = { restoreId: plan.restoreId, discardedAuditEvents: plan.discardedAuditEvents };
       await appendAuditEvent(
         queries,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '#ports/database.ts';
-import { forgetHolders } from '#store/abandoned.ts';
+import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { insertCluster, setIncarnation } from '#store/cluster.ts';
 import { holdLease, type Lease } from '#store/held-lease.ts';
 import { readLease, requireLease, takeLease, type LeaseToken } from '#store/lease-rows.ts';
@@ -163,11 +163,11 @@ describe('a held lease', () => {
   });
 });
 
-describe('forgetHolders', () => {
+describe('forgetAbandonedHolders', () => {
   it('frees the lease of a holder that cannot be alive, and fences one that was merely stopped', async () => {
     const { database, another } = await clusterDatabase();
     const stopped = await acquire(database, 'host-a');
-    await another().transaction(forgetHolders);
+    await another().transaction(forgetAbandonedHolders);
     const successor = await acquire(another(), 'host-b');
     expect(successor.token.counter).toBe(2);
     await expect(writeUnder(database, stopped.token, 'fenced')).rejects.toMatchObject({ code: 'lease-held' });
