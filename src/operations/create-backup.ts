@@ -21,6 +21,7 @@ import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
 import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
 import { requireStore } from './require-store.ts';
+import { noteStrangeTables } from './strange-tables.ts';
 import { streamTables, type StreamedTables } from './stream-tables.ts';
 
 export interface BackupResult {
@@ -126,6 +127,7 @@ async function streamSnapshot(
   checkMigrations(await appliedMigrations(cluster.database.queries), `database "${cluster.database.name}"`);
   const schema = await schemaVersion(cluster.database);
   const tables = backedUpTables(schema);
+  await noteStrangeTables(context, cluster.database);
   const snapshot = await cluster.database.snapshot(tables);
   try {
     await requireSchema(cluster, schema);

@@ -144,6 +144,17 @@ describe('what a backup stores', () => {
     expect((await readManifest(host.store, cluster.keyring, second.id)).warnings).toEqual([warning]);
     expect(context.notes.join('\n')).toContain(warning);
   });
+
+  it('says which tables it leaves out, because no migration made them', async () => {
+    const { context, cluster } = await makeCluster();
+    await cluster.database.runScript('CREATE TABLE somebody_elses (a INT4)');
+
+    await createBackup(context, cluster, { kind: 'manual' });
+
+    expect(context.notes).toEqual([
+      'warning: table "somebody_elses" is not one of the manager\'s own and is not backed up',
+    ]);
+  });
 });
 
 describe('a backup that must not be listed', () => {
