@@ -118,7 +118,10 @@ export function databaseNamesContract(scope: ContractScope): void {
       onTestFinished(() => able.close());
       await able.createDatabase('able_staging', { like: able.liveName });
       const expectedLive = await able.databaseIdentity(able.liveName);
-      await scope.openExisting(able.liveName, 'SELECT 1');
+      // Another role's session, which the swap has to end; that of a superuser it could not.
+      const plain = await scope.subject.connectAs('plain', 'plain-password');
+      onTestFinished(() => plain.close());
+      await plain.open(plain.liveName).runScript('SELECT 1');
       await able.swap({ live: able.liveName, staging: 'able_staging', before: 'able_before', expectedLive });
       expect(await able.databaseIdentity('able_before')).toBe(expectedLive);
       await able.dropDatabase('able_before');
