@@ -74,7 +74,7 @@ function runOn(node) {
   const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit', env });
   // A terminal sends Ctrl-C to both of us, kill only to this process: the manager may hear it twice.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  if (process.env.npm_lifecycle_event === 'start') whenParentEnds(() => child.kill('SIGTERM'));
+  if (['start', 'npx'].includes(process.env.npm_lifecycle_event ?? '')) whenParentEnds(() => child.kill('SIGTERM'));
   child.on('error', (error) => refuse(`${node} does not start: ${error.message}`, `Run npm ci in ${root}.`));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exitCode = code;

@@ -15,7 +15,8 @@ const { argv, env, stdin, stdout, stderr } = process;
 const interruption = new Interruption(systemClock, (exitCode) => process.exit(exitCode));
 // `on`, not `once`: npm and the terminal both send Ctrl-C, and without a handler the second would kill us.
 for (const signal of stopSignals) process.on(signal, () => interruption.handle(signal));
-if (env['npm_lifecycle_event'] === 'start') watchParent(() => process.ppid, stopUnlessStopping);
+// npm start and npx; npx, when it is terminated, leaves without telling us.
+if (['start', 'npx'].includes(env['npm_lifecycle_event'] ?? '')) watchParent(() => process.ppid, stopUnlessStopping);
 process.on('uncaughtException', failUnexpectedly);
 process.on('unhandledRejection', failUnexpectedly);
 
