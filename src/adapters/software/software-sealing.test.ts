@@ -77,8 +77,13 @@ describe('the host key file', () => {
 
   it('missing on an enrolled host is an error that says how to go on, and none is made', async () => {
     const sealing = openSealing(keyFile, true);
-    for (const work of [sealing.unseal(Buffer.alloc(100)), sealing.seal(Buffer.alloc(1)), sealing.hardwareIdentity()]) {
-      const { code, message, hint } = await failureOf(work);
+    const works = [
+      () => sealing.unseal(Buffer.alloc(100)),
+      () => sealing.seal(Buffer.alloc(1)),
+      () => sealing.hardwareIdentity(),
+    ];
+    for (const work of works) {
+      const { code, message, hint } = await failureOf(work());
       expect([code, message]).toEqual(['sealing-unavailable', `The host key ${keyFile} does not exist.`]);
       expect(hint).toContain('node enrol');
     }
@@ -112,8 +117,9 @@ describe('the host key file', () => {
   it('below something that is not a directory is named in the error', async () => {
     await mkdir(dirname(dirname(keyFile)), { recursive: true });
     await writeFile(dirname(keyFile), 'a file');
-    for (const work of [openSealing(keyFile).provision(), openSealing(keyFile).unseal(Buffer.alloc(1))]) {
-      const { code, message } = await failureOf(work);
+    const works = [() => openSealing(keyFile).provision(), () => openSealing(keyFile).unseal(Buffer.alloc(1))];
+    for (const work of works) {
+      const { code, message } = await failureOf(work());
       expect(code).toBe('sealing-unavailable');
       expect(message).toContain(`${keyFile} cannot be read: ENOTDIR`);
     }
