@@ -52,3 +52,12 @@ export const catalogEntrySchema = (z: Zod) =>
     productVersion: z.string(),
     incarnation: incarnationSchema(z),
   });
+
+/** A database that a restore left beside the live one. */
+export const leftDatabaseSchema = (z: Zod) =>
+  z.object({
+    name: z.string(),
+    restoreId: z.string(),
+    role: z.enum(['staging', 'before']),
+    sizeBytes: countSchema(z),
+  });

@@ -1,6 +1,13 @@
 import { findingCodes } from '#model/health.ts';
 import type { Zod } from './command.ts';
-import { backupIdSchema, catalogEntrySchema, countSchema, fingerprintSchema, timeSchema } from './schemas.ts';
+import {
+  backupIdSchema,
+  catalogEntrySchema,
+  countSchema,
+  fingerprintSchema,
+  leftDatabaseSchema,
+  timeSchema,
+} from './schemas.ts';
 
 /** What `status` prints, and `serve` as a part of what it says at its start. */
 export const statusSchema = (z: Zod) =>
@@ -29,14 +36,7 @@ export const statusSchema = (z: Zod) =>
     newestStartedAt: timeSchema(z).nullable(),
     schedules: z.object({ backup: scheduleSchema(z), drill: scheduleSchema(z), verify: scheduleSchema(z) }),
     openers: z.array(z.object({ nodeId: z.uuid(), name: z.string(), site: z.string().nullable() })),
-    leftDatabases: z.array(
-      z.object({
-        name: z.string(),
-        restoreId: z.string(),
-        role: z.enum(['staging', 'before']),
-        sizeBytes: countSchema(z),
-      }),
-    ),
+    leftDatabases: z.array(leftDatabaseSchema(z)),
   });
 
 const scheduleSchema = (z: Zod) =>

@@ -2,7 +2,7 @@ import type { DatabaseStatus } from '#operations/database-status.ts';
 import { defineCommand } from '#cli/command.ts';
 import { formatFields } from '#cli/output/table.ts';
 import { counted, formatSize, formatTime } from '#cli/output/units.ts';
-import { countSchema, incarnationSchema, timeSchema } from '#cli/schemas.ts';
+import { countSchema, incarnationSchema, leftDatabaseSchema, timeSchema } from '#cli/schemas.ts';
 
 export const databaseStatus = defineCommand<DatabaseStatus>({
   noun: 'database',
@@ -28,14 +28,7 @@ Needs the database, no key. Changes nothing.`,
         z.object({ host: z.string(), processId: countSchema(z), productVersion: z.string(), startedAt: timeSchema(z) }),
       ),
       missingPrivileges: z.array(z.string()),
-      leftDatabases: z.array(
-        z.object({
-          name: z.string(),
-          restoreId: z.string(),
-          role: z.enum(['staging', 'before']),
-          sizeBytes: countSchema(z),
-        }),
-      ),
+      leftDatabases: z.array(leftDatabaseSchema(z)),
     }),
   run: async (environment) => {
     const { readDatabaseStatus } = await import('#operations/database-status.ts');

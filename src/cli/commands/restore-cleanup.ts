@@ -1,6 +1,6 @@
 import { defineCommand } from '#cli/command.ts';
 import { counted, formatSize } from '#cli/output/units.ts';
-import { countSchema } from '#cli/schemas.ts';
+import { leftDatabaseSchema } from '#cli/schemas.ts';
 
 export const restoreCleanup = defineCommand({
   noun: 'restore',
@@ -17,14 +17,7 @@ Needs the database and the key of this host. Never touches the live database.`,
   failures: ['lease-held', 'database-unreachable', 'no-key', 'interrupted'],
   result: (z) =>
     z.object({
-      dropped: z.array(
-        z.object({
-          name: z.string(),
-          restoreId: z.string(),
-          role: z.enum(['staging', 'before']),
-          sizeBytes: countSchema(z),
-        }),
-      ),
+      dropped: z.array(leftDatabaseSchema(z)),
     }),
   run: async (environment) => {
     const { cleanUpRestore, leftDatabases } = await import('#operations/clean-up-restore.ts');
