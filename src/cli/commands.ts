@@ -13,6 +13,8 @@ import { keysStatus } from './commands/keys-status.ts';
 import { nodeEnrol } from './commands/node-enrol.ts';
 import { nodeInvite } from './commands/node-invite.ts';
 import { nodeList } from './commands/node-list.ts';
+import { nodeProbe } from './commands/node-probe.ts';
+import { openability } from './commands/openability.ts';
 import { restoreCleanup } from './commands/restore-cleanup.ts';
 import { restorePlan } from './commands/restore-plan.ts';
 import { restoreRollback } from './commands/restore-rollback.ts';
@@ -36,6 +38,8 @@ export const commands: readonly Command[] = [
   nodeInvite,
   nodeEnrol,
   nodeList,
+  nodeProbe,
+  openability,
   keysStatus,
   databaseStatus,
   databaseMigrate,

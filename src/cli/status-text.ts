@@ -60,7 +60,10 @@ const openers = ({ openers: nodes }: Status): string =>
     : nodes.map(({ name, site }) => (site === null ? name : `${name} (${site})`)).join(', ');
 
 /** Problems and warnings, each with its way out. */
-export function findingsText(findings: readonly Finding[], style: Style): string {
+export function findingsText(
+  findings: readonly Pick<Finding, 'severity' | 'message' | 'hint'>[],
+  style: Style,
+): string {
   return findings
     .map(({ severity, message, hint }) => {
       const mark = severity === 'problem' ? style.bad('Problem:') : style.warn('Warning:');

@@ -15,6 +15,7 @@ import { SteppingClock } from './stepping-clock.fixture.ts';
 
 vi.mock('#operations/create-backup.ts');
 vi.mock('#operations/open-cluster.ts');
+vi.mock('#operations/prove-node.ts');
 vi.mock('#operations/read-catalog.ts', { spy: true });
 vi.mock('#operations/recorded-run.ts');
 vi.mock('#store/cluster.ts');

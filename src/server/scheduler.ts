@@ -2,6 +2,7 @@ import { isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-ma
 import type { Cluster, Host, OperationContext } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
+import { proveNodeDaily } from '#operations/prove-node.ts';
 import { findBackup, readCatalog, type Catalog } from '#operations/read-catalog.ts';
 import { dueForReading, readSchedules, type ScheduleSettings, type ScheduleState } from '#operations/read-schedules.ts';
 import { runDrill, runVerification } from '#operations/recorded-run.ts';
@@ -58,6 +59,7 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
   // Opened for each step: keys, membership and the database itself may have changed since the last.
   const cluster = await openCluster(context, parts.host);
   try {
+    await proveNodeDaily(context, cluster);
     if (cluster.store === undefined) return lookEveryMs;
     const catalog = await readCatalog(cluster.store, cluster.keyring);
     const now = context.clock.now();

@@ -47,6 +47,7 @@ export interface Tables {
     created_at: Date;
     updated_at: Date;
   };
+  node_proofs: { node_id: string; proved_at: Date; epochs: Json<number[]> };
   node_invites: {
     invite_id: string;
     sealed_mac_key: Buffer;

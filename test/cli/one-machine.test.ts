@@ -37,6 +37,24 @@ const data = temporaryDirectory();
 // Twenty processes one after another: what was compiled once is not compiled again.
 process.env['NODE_COMPILE_CACHE'] = join(temporaryDirectory(), 'compiled');
 
+/** Without the only host nobody would open the backups. */
+async function provesItself(): Promise<void> {
+  const { nodeId, epochs } = z
+    .object({ nodeId: z.string(), epochs: z.array(z.number()) })
+    .parse(await documentOf('node probe', data));
+  expect(epochs).toEqual([1]);
+  expect(await documentOf('openability', data)).toMatchObject({
+    nodes: [{ nodeId }],
+    lost: [],
+    warnings: [{ code: 'few-hosts' }, { code: 'software-sealing' }],
+  });
+  const alone = await runCommand(['openability', '--without', nodeId, '--json'], { dataDirectory: data });
+  expect(alone.exitCode, alone.stderr).toBe(1);
+  const document: unknown = JSON.parse(alone.stdout);
+  expectSchema('openability', document);
+  expect(document).toMatchObject({ nodes: [], backups: [{ openableBy: [] }, {}], warnings: [{ code: 'no-opener' }] });
+}
+
 describe('one machine', { timeout: 240_000 }, () => {
   beforeAll(async () => {
     const serve = startCommand(['serve', '--json'], { dataDirectory: data });
@@ -74,6 +92,7 @@ describe('one machine', { timeout: 240_000 }, () => {
     expect(await documentOf('backup drill', data, ['latest'])).toMatchObject({ tables: 16 });
     expect(await documentOf('restore plan', data)).toMatchObject({ openableHere: true, obstacles: [] });
     expect(await documentOf('node list', data)).toMatchObject([{ thisHost: true, epochs: [1] }]);
+    await provesItself();
     expect(await documentOf('node invite', data)).toMatchObject({ expiresInMs: 86_400_000 });
     expect(await documentOf('keys status', data)).toMatchObject({ keyGeneration: 1, currentEpoch: 1 });
     expect(await documentOf('database status', data)).toMatchObject({

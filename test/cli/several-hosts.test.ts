@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { runCommand, runJson, startCommand, type StartedCommand } from '../fixtures/command.ts';
+import { runCommand, runJson, startCommand, type CommandOptions, type StartedCommand } from '../fixtures/command.ts';
 import { temporaryDirectory } from '../fixtures/host.ts';
 import { freshDatabaseName, startTestServer } from '../fixtures/postgresql.ts';
 
@@ -43,6 +43,25 @@ async function stop(serve: StartedCommand): Promise<void> {
   expect(exitCode, stderr).toBe(0);
 }
 
+/** On host-b of host-a at no site and host-b in the east: one backup, made before host-b joined. */
+async function provesAndWarns(onSecond: CommandOptions): Promise<void> {
+  expect(await runJson(['node', 'probe'], onSecond)).toMatchObject({ name: 'host-b', epochs: [1] });
+  const nodes = [
+    { name: 'host-a', lastProof: { epochs: [1] } },
+    { name: 'host-b', lastProof: { epochs: [1] } },
+  ];
+  const both = await runJson(['openability'], onSecond);
+  expect(both).toMatchObject({ nodes, backups: [{ sites: 2 }], warnings: [{ code: 'software-sealing' }], lost: [] });
+  const oneLeft = await runJson(['openability', '--without', 'host-a'], onSecond);
+  expect(oneLeft).toMatchObject({
+    nodes: [{ name: 'host-b' }],
+    backups: [{ sites: 1 }],
+    warnings: [{ code: 'few-hosts' }, { code: 'software-sealing' }],
+  });
+  const nobody = await runCommand(['openability', '--without', 'host-z'], onSecond);
+  expect([nobody.exitCode, nobody.stderr]).toEqual([3, expect.stringContaining('no enrolled host is called host-z')]);
+}
+
 describe('several hosts', { timeout: 240_000 }, () => {
   it('enrols a second host, which then opens a backup made before it joined', async () => {
     const { env } = await makeShared();
@@ -66,6 +85,7 @@ describe('several hosts', { timeout: 240_000 }, () => {
       { name: 'host-b', site: 'east', thisHost: true, epochs: [1] },
     ]);
     expect((await runCommand(['backup', 'drill', 'latest'], onSecond)).exitCode).toBe(0);
+    await provesAndWarns(onSecond);
     const again = await runCommand(['node', 'enrol', '--token-file', tokenFile, '--wait', '20'], {
       dataDirectory: temporaryDirectory(),
       env,

@@ -1,12 +1,15 @@
 import { defineCommand } from '#cli/command.ts';
 import { formatTable } from '#cli/output/table.ts';
+import { formatTime } from '#cli/output/units.ts';
+import { timeSchema } from '#cli/schemas.ts';
 
 export const nodeList = defineCommand({
   noun: 'node',
   verb: 'list',
   summary: 'list the enrolled hosts and what each can open',
   description: `Lists the hosts that the signed membership of the cluster names, how their keys are sealed and which key epochs
-each can open: the hosts on which the backups can be restored.
+each can open: the hosts on which the backups can be restored. The last proof is when a host last showed that its hardware
+opens them: at a start of its manager, once a day after that, or by node probe.
 
 Needs the database and the key of this host. Changes nothing.`,
   examples: [{ command: 'enclave-manager node list', means: 'which hosts can open the backups' }],
@@ -22,10 +25,14 @@ Needs the database and the key of this host. Changes nothing.`,
         grade: z.string(),
         hardwareIdentity: z.string(),
         epochs: z.array(z.int().min(1)),
+        lastProofAt: timeSchema(z).nullable(),
       }),
     ),
   run: async (environment) => {
-    const { keyring } = await environment.cluster();
+    const { readNodeProofTimes } = await import('#operations/read-openability.ts');
+    const cluster = await environment.cluster();
+    const { keyring } = cluster;
+    const provedAt = await readNodeProofTimes(cluster);
     const nodes = keyring.membership.nodes.map(({ nodeId, name, site, sealingProvider, grade, hardwareIdentity }) => ({
       nodeId,
       name,
@@ -35,6 +42,7 @@ Needs the database and the key of this host. Changes nothing.`,
       grade,
       hardwareIdentity,
       epochs: [...keyring.epochsOpenableBy(nodeId)].toSorted((a, b) => a - b),
+      lastProofAt: provedAt.get(nodeId) ?? null,
     }));
     return { result: nodes };
   },
@@ -45,6 +53,7 @@ Needs the database and the key of this host. Changes nothing.`,
         { title: 'SITE', cell: ({ site }) => site ?? '-' },
         { title: 'SEALED BY', cell: ({ sealingProvider, grade }) => `${sealingProvider}, ${grade}` },
         { title: 'OPENS EPOCHS', cell: ({ epochs }) => (epochs.length === 0 ? 'none' : epochs.join(', ')) },
+        { title: 'LAST PROOF', cell: ({ lastProofAt }) => (lastProofAt === null ? 'none' : formatTime(lastProofAt)) },
         { title: 'ID', cell: ({ nodeId }) => nodeId },
       ],
       nodes,

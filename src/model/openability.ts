@@ -1,0 +1,136 @@
+import type { BackupKind } from './backup.ts';
+import type { BackupId, NodeId } from './identifiers.ts';
+
+/** A host showed that its hardware opens its credential and these epochs. */
+export interface NodeProof {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly epochs: readonly number[];
+}
+
+export interface OpenabilityNode {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly site: string | null;
+  readonly sealingProvider: string;
+  readonly grade: string;
+  /** `null`: none since this database came to life. */
+  readonly lastProof: NodeProof | null;
+}
+
+export interface OpenabilityBackup {
+  readonly id: BackupId;
+  readonly kind: BackupKind;
+  readonly startedAt: string;
+  readonly openableBy: readonly NodeId[];
+}
+
+export interface OpenabilityFacts {
+  /** The authentic backups, newest first. */
+  readonly backups: readonly OpenabilityBackup[];
+  readonly nodes: readonly OpenabilityNode[];
+  /** A host to think away, as before work on its board or firmware. */
+  readonly without: NodeId | undefined;
+  readonly now: Date;
+}
+
+export const openabilityWarnings = [
+  'no-opener',
+  'few-hosts',
+  'few-sites',
+  'software-sealing',
+  'unattested',
+  'stale-proof',
+] as const;
+
+export interface OpenabilityWarning {
+  readonly code: (typeof openabilityWarnings)[number];
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface BackupOpenability extends OpenabilityBackup {
+  /** Different sites of those hosts; hosts without a site count as one. */
+  readonly sites: number;
+}
+
+export interface Openability {
+  /** Without the host that was thought away. */
+  readonly nodes: readonly OpenabilityNode[];
+  readonly backups: readonly BackupOpenability[];
+  readonly warnings: readonly OpenabilityWarning[];
+  /** Backups that no host would open. */
+  readonly lost: readonly BackupId[];
+}
+
+/** A running manager proves its host every day. */
+export const staleProofMs = 7 * 86_400_000;
+
+/** Which hosts open which backups, and how much could go before none does. */
+export function judgeOpenability(facts: OpenabilityFacts): Openability {
+  const nodes = facts.nodes.filter(({ nodeId }) => nodeId !== facts.without);
+  const siteOf = new Map(nodes.map(({ nodeId, site }) => [nodeId, site]));
+  const backups = facts.backups.map(({ id, kind, startedAt, openableBy: all }) => {
+    const openableBy = all.filter((nodeId) => siteOf.has(nodeId));
+    return { id, kind, startedAt, openableBy, sites: new Set(openableBy.map((nodeId) => siteOf.get(nodeId))).size };
+  });
+  const lost = backups.filter(({ openableBy }) => openableBy.length === 0).map(({ id }) => id);
+  return { nodes, backups, lost, warnings: [...backupWarnings(backups), ...nodeWarnings(nodes, facts.now)] };
+}
+
+function backupWarnings(backups: readonly BackupOpenability[]): OpenabilityWarning[] {
+  const lost = backups.filter(({ openableBy }) => openableBy.length === 0);
+  const few = backups.filter(({ openableBy }) => openableBy.length === 1);
+  const oneSite = backups.filter(({ openableBy, sites }) => openableBy.length > 1 && sites === 1);
+  return [
+    ...warnOf(lost, 'no-opener', (which) => ({
+      message: `no host opens ${which}`,
+      hint: 'Bring a host back that opens them, or take a new backup: backup create.',
+    })),
+    ...warnOf(few, 'few-hosts', (which) => ({
+      message: `only one host opens ${which}`,
+      hint: 'Enrol another host, better at another site: node invite.',
+    })),
+    ...warnOf(oneSite, 'few-sites', (which) => ({
+      message: `the hosts that open ${which} are all at one site`,
+      hint: 'Enrol a host at another site: node invite here, ENCLAVE_MANAGER_SITE and node enrol there.',
+    })),
+  ];
+}
+
+function nodeWarnings(nodes: readonly OpenabilityNode[], now: Date): OpenabilityWarning[] {
+  const software = nodes.filter(({ sealingProvider }) => sealingProvider === 'software');
+  const unattested = nodes.filter(
+    ({ sealingProvider, grade }) => sealingProvider !== 'software' && grade === 'unattested',
+  );
+  const stale = nodes.filter(
+    ({ lastProof }) => lastProof === null || now.getTime() - Date.parse(lastProof.at) > staleProofMs,
+  );
+  return [
+    ...warnOf(software, 'software-sealing', (which) => ({
+      message: `a key file stands for the hardware of ${which}: whoever copies it opens the backups`,
+      hint: 'Use hosts with a TPM 2.0 or SGX in production: ENCLAVE_MANAGER_SEALING.',
+    })),
+    ...warnOf(unattested, 'unattested', (which) => ({
+      message: `the hardware of ${which} was not proved when it was enrolled`,
+      hint: 'Enrol it again with evidence: node invite, then node enrol on that host.',
+    })),
+    ...warnOf(stale, 'stale-proof', (which) => ({
+      message: `${which} did not prove for ${staleProofMs / 86_400_000} days that its hardware opens the keys`,
+      hint: 'Run node probe on that host, or keep a manager running there.',
+    })),
+  ];
+}
+
+const shownNames = 5;
+
+function warnOf(
+  concerned: readonly (OpenabilityNode | BackupOpenability)[],
+  code: OpenabilityWarning['code'],
+  words: (which: string) => Omit<OpenabilityWarning, 'code'>,
+): OpenabilityWarning[] {
+  if (concerned.length === 0) return [];
+  const names = concerned.map((each) => ('name' in each ? each.name : each.id));
+  const more = names.length > shownNames ? ` and ${names.length - shownNames} more` : '';
+  return [{ code, ...words(`${names.slice(0, shownNames).join(', ')}${more}`) }];
+}
