@@ -1,16 +1,9 @@
-import type { OpenedKeyring } from '#keys/keyring.ts';
-import type { AuditHead } from '#model/audit-event.ts';
 import type { Incarnation } from '#model/backup.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import type { RestoreId } from '#model/restore-names.ts';
 import type { Database } from '#ports/database.ts';
-import { appendAuditEvent, readAuditHead } from '#store/audit.ts';
-import { setIncarnation } from '#store/cluster.ts';
-import { saveKeyringDocuments } from '#store/keyring-documents.ts';
-import { syncNodes } from '#store/nodes.ts';
-import { recordRestore } from '#store/restores.ts';
-import { resealColumns } from '#store/sealed-values.ts';
-import type { Queries } from '#store/tables.ts';
+import { readAuditHead } from '#store/audit.ts';
+import { beginNewLife } from './begin-new-life.ts';
 import type { OperationContext } from './context.ts';
 import type { Live } from './inspect-live.ts';
 import type { RestoreTarget } from './restore-target.ts';
@@ -21,11 +14,7 @@ interface RestoreFacts {
   readonly beforeDatabase: string | null;
 }
 
-/**
- * Makes the restored rows fit to serve today: keys and nodes of the newest authentic membership, so that an evicted node
- * stays evicted; columns sealed for the current epoch; a new incarnation, so that nobody mistakes this life of the
- * database for the one before; and the record by which any host can roll back or clean up.
- */
+/** Makes the restored rows fit to serve today, and records what they replace. */
 export async function prepareStaging(
   context: OperationContext,
   staging: Database,
@@ -42,50 +31,29 @@ export async function prepareStaging(
     ...(replacedIncarnation ? [replacedIncarnation] : []),
   ];
   const incarnation = nextIncarnation(seen, context.randomness.bytes(8));
-  await staging.transaction(async (queries) => {
-    await resealColumns(queries, keyring, context.randomness);
-    await saveKeyringDocuments(queries, keyring.documents);
-    await syncNodes(queries, keyring.membership, context);
-    await setIncarnation(queries, incarnation);
-    await recordRestore(queries, {
-      restoreId: facts.restoreId,
-      backupId: backup.entry.id,
-      backupSequence: backup.entry.sequence,
-      state: 'prepared',
-      incarnation,
-      begunBy: context.holder,
-      begunAt: context.clock.now(),
-      safetyBackupId: facts.safetyBackupId,
-      beforeDatabase: facts.beforeDatabase,
-      replacedIncarnation,
-      replacedAudit: replacedHead,
-      endedAt: null,
-      cleanedUpAt: null,
-    });
-    await auditRestore(context, queries, keyring, backup.entry.id, { facts, incarnation, replacedHead });
-  });
-  return incarnation;
-}
-
-async function auditRestore(
-  context: OperationContext,
-  queries: Queries,
-  keyring: OpenedKeyring,
-  backupId: BackupId,
-  told: { readonly facts: RestoreFacts; readonly incarnation: Incarnation; readonly replacedHead: AuditHead | null },
-): Promise<void> {
-  const { facts, incarnation, replacedHead } = told;
+  const record = {
+    ...facts,
+    backupId: backup.entry.id,
+    backupSequence: backup.entry.sequence,
+    state: 'prepared' as const,
+    incarnation,
+    begunBy: context.holder,
+    begunAt: context.clock.now(),
+    replacedIncarnation,
+    replacedAudit: replacedHead,
+    endedAt: null,
+    cleanedUpAt: null,
+  };
   const details = {
     restoreId: facts.restoreId,
     safetyBackupId: facts.safetyBackupId,
     incarnation: { ...incarnation },
     replacedAuditLog: replacedHead && { ...replacedHead },
   };
-  await appendAuditEvent(
-    queries,
-    { type: 'RESTORE', action: 'restored', actor: `node ${keyring.nodeId}`, subject: backupId, details },
-    context,
+  await staging.transaction(
+    async (queries) => await beginNewLife(context, queries, keyring, { record, action: 'restored', details }),
   );
+  return incarnation;
 }
 
 /** One more than any incarnation seen, with fresh random bits, so that two restores never make the same one. */

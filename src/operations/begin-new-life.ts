@@ -1,0 +1,42 @@
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import type { JsonObject } from '#model/json.ts';
+import { appendAuditEvent } from '#store/audit.ts';
+import { setIncarnation } from '#store/cluster.ts';
+import { saveKeyringDocuments } from '#store/keyring-documents.ts';
+import { syncNodes } from '#store/nodes.ts';
+import { recordRestore, type RestoreRecord } from '#store/restores.ts';
+import { resealColumns } from '#store/sealed-values.ts';
+import type { Queries } from '#store/tables.ts';
+import type { OperationContext } from './context.ts';
+
+/** How the rows of a backup came into a database. */
+export interface NewLife {
+  /** Holds the new incarnation. */
+  readonly record: RestoreRecord;
+  /** For the audit log: `restored`, `imported`. */
+  readonly action: string;
+  readonly details: JsonObject;
+}
+
+/**
+ * Makes the rows of a backup fit to serve today: keys and nodes of the newest authentic membership, so that an evicted
+ * node stays evicted; columns sealed for the current epoch; a new incarnation, so that nobody mistakes this life of the
+ * database for the one before; and the record by which any host can roll back or clean up. Call it in a transaction.
+ */
+export async function beginNewLife(
+  context: OperationContext,
+  queries: Queries,
+  keyring: OpenedKeyring,
+  { record, action, details }: NewLife,
+): Promise<void> {
+  await resealColumns(queries, keyring, context.randomness);
+  await saveKeyringDocuments(queries, keyring.documents);
+  await syncNodes(queries, keyring.membership, context);
+  await setIncarnation(queries, record.incarnation);
+  await recordRestore(queries, record);
+  await appendAuditEvent(
+    queries,
+    { type: 'RESTORE', action, actor: `node ${keyring.nodeId}`, subject: record.backupId, details },
+    context,
+  );
+}
