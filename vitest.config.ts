@@ -1,12 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, include: string[]) => ({ extends: true as const, test: { name, include } });
+const project = (name: string, include: string[], more: { readonly globalSetup?: string } = {}) => ({
+  extends: true as const,
+  test: { name, include, ...more },
+});
 
 export default defineConfig({
   test: {
     projects: [
       project('unit', ['src/**/*.test.ts', 'tools/**/*.test.ts']),
-      project('integration', ['test/**/*.test.ts']),
+      project('integration', ['test/**/*.test.ts'], {
+        globalSetup: './test/fixtures/object-storage/global-setup.ts',
+      }),
     ],
     reporters: ['default', './test/reporter/tally.ts'],
     // Databases, crash points and slow machines: a limit is there to end what hangs, not to measure.

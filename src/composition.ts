@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Configuration } from '#config/configuration.ts';
+import type { Configuration, StoredRepository } from '#config/configuration.ts';
 import { defaultDatabaseName } from '#config/database-url.ts';
 import { acquireDataDirectory, acquireOwnerLock } from '#adapters/data-directory/owner-lock.ts';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
@@ -21,6 +21,7 @@ import { readText } from '#adapters/system/read-text.ts';
 import type { Adapters } from '#cli/environment.ts';
 import type { LoadedAdapters } from '#cli/run.ts';
 import { workerThread } from '#pipeline/worker-thread.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import type { Sealing } from '#ports/sealing.ts';
 
@@ -60,7 +61,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
       const acquire = () => acquireDataDirectory(configuration.dataDirectory, facts.command);
       return await openForCommand(configuration, { create, acquire });
     },
-    openStore: async (path) => new DirectoryStore(path),
+    openStore,
     openSealing,
     openLocalState: ({ dataDirectory }) => openLocalState(dataDirectory),
     openScratchServers,
@@ -82,8 +83,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
           openDatabase: () => openForServing(configuration, lock),
           openHost: async (server) => ({
             server,
-            store:
-              configuration.repository.kind === 'none' ? undefined : new DirectoryStore(configuration.repository.path),
+            store: configuration.repository.kind === 'none' ? undefined : await openStore(configuration.repository),
             sealing: await openSealing(configuration),
             localState: openLocalState(configuration.dataDirectory),
             node: { name: configuration.nodeName, site: configuration.site ?? null },
@@ -97,6 +97,13 @@ function makeAdapters(facts: ProcessFacts): Adapters {
       }
     },
   };
+}
+
+/** The SDK takes half a second to load, so only who needs it loads it. */
+async function openStore(repository: StoredRepository): Promise<ObjectStore> {
+  if (repository.kind === 'directory') return new DirectoryStore(repository.path);
+  const { S3Store } = await import('#adapters/s3/s3-store.ts');
+  return new S3Store({ kind: 's3', ...repository.settings });
 }
 
 async function openSealing({ sealing, dataDirectory }: Configuration): Promise<Sealing> {

@@ -13,7 +13,11 @@ const loop = new WorkerLoop(
   setup,
   {
     randomness: systemRandomness,
-    openStore: (connection) => new DirectoryStore(connection.path),
+    openStore: async (connection) => {
+      if (connection.kind === 'directory') return new DirectoryStore(connection.path);
+      const { S3Store } = await import('#adapters/s3/s3-store.ts');
+      return new S3Store(connection);
+    },
     openReader: openRowReader,
     openWriter: openRowWriter,
   },

@@ -1,5 +1,10 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { requireConfiguration, type Configuration, type InspectedConfiguration } from '#config/configuration.ts';
+import {
+  requireConfiguration,
+  type Configuration,
+  type InspectedConfiguration,
+  type StoredRepository,
+} from '#config/configuration.ts';
 import type { Cluster, Host, OperationContext } from '#operations/context.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { LocalState } from '#ports/local-state.ts';
@@ -16,7 +21,7 @@ export interface Adapters {
    * `create` may make the embedded server's files where there are none; without it that is `not-found`.
    */
   openServer(configuration: Configuration, options: { readonly create: boolean }): Promise<DatabaseServer>;
-  openStore(path: string): Promise<ObjectStore>;
+  openStore(repository: StoredRepository): Promise<ObjectStore>;
   openSealing(configuration: Configuration): Promise<Sealing>;
   openLocalState(configuration: Configuration): LocalState;
   openScratchServers(configuration: Configuration): ScratchServers;
@@ -82,7 +87,7 @@ export class Environment {
   async storeIfAny(): Promise<ObjectStore | undefined> {
     const { repository } = this.configuration;
     if (repository.kind === 'none') return undefined;
-    this.#store ??= this.#keep(this.#adapters.openStore(repository.path));
+    this.#store ??= this.#keep(this.#adapters.openStore(repository));
     return await this.#store;
   }
 

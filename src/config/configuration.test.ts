@@ -105,7 +105,9 @@ describe('loadConfiguration', () => {
 
 describe('inspectConfiguration', () => {
   it.each([
-    ['s3://bucket/prefix', 'stores in directories only'],
+    ['s3://key:hunter2@bucket/prefix', 'holds credentials'],
+    ['s3://', 'names no bucket'],
+    ['s3://bucket/a/../b', 'not every store can keep'],
     ['ftp://host/x', 'unknown scheme ftp'],
     ['file://otherhost/backups', 'not a file URL of this host'],
     ['', 'is empty'],

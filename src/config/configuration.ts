@@ -3,13 +3,14 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Schedule } from '#model/schedule.ts';
 import type { DatabaseAddress } from './database-url.ts';
 import type { RepositoryLocation } from './repository-location.ts';
-import { type ConfigurationSources, readSettings, type Problem, type Setting } from './settings.ts';
+import { type BucketChoice, chooseBucket, concernsNobody } from './s3-configuration.ts';
+import { type ConfigurationSources, readSettings, type Problem, type ReadSettings, type Setting } from './settings.ts';
 import { type ListenAddress, nameFromHost } from './values.ts';
 
 export interface Configuration {
   readonly dataDirectory: string;
   readonly database: DatabaseChoice;
-  readonly repository: RepositoryLocation;
+  readonly repository: RepositoryChoice;
   readonly sealing: SealingSetting;
   readonly nodeName: string;
   readonly site: string | undefined;
@@ -22,6 +23,10 @@ export interface Configuration {
 export type DatabaseChoice =
   | { readonly kind: 'embedded' }
   | { readonly kind: 'external'; readonly address: DatabaseAddress; readonly password: string | undefined };
+
+export type RepositoryChoice = Exclude<RepositoryLocation, { readonly kind: 's3' }> | BucketChoice;
+
+export type StoredRepository = Exclude<RepositoryChoice, { readonly kind: 'none' }>;
 
 export interface SealingSetting {
   readonly provider: 'software';
@@ -41,7 +46,11 @@ export interface InspectedConfiguration {
 
 /** Reads every option and says all that is wrong at once; throws nothing. */
 export function inspectConfiguration(sources: ConfigurationSources): InspectedConfiguration {
-  const { values, settings, problems, warnings } = readSettings(sources);
+  const read = readSettings(sources);
+  const { values, settings, warnings } = read;
+  const repository = chooseRepository(read, sources);
+  const problems =
+    values.repository?.kind === 's3' ? read.problems : read.problems.filter((problem) => !concernsNobody(problem));
   const dataDirectory = values.dataDirectory ?? join(sources.workingDirectory, 'data');
   const keyFile = values.sealingKeyFile ?? join(dataDirectory, 'keys', 'host.key');
   const external = settings.some((setting) => setting.name === 'databaseUrl' && setting.source !== 'default');
@@ -63,7 +72,7 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
       values.databaseUrl === undefined
         ? { kind: 'embedded' }
         : { kind: 'external', address: values.databaseUrl, password: values.databasePassword },
-    repository: values.repository ?? { kind: 'directory', path: derived.repository },
+    repository: repository ?? { kind: 'directory', path: derived.repository },
     sealing: { provider: 'software', keyFile, automatic: values.sealing === 'auto' },
     nodeName: values.nodeName ?? derived.nodeName,
     site: values.site,
@@ -73,6 +82,11 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
     listen: values.listen!,
   };
   return { configuration, settings: shown, problems, warnings };
+}
+
+function chooseRepository(read: ReadSettings, sources: ConfigurationSources): RepositoryChoice | undefined {
+  const { repository } = read.values;
+  return repository?.kind === 's3' ? chooseBucket(repository, read, sources) : repository;
 }
 
 const derivedValue = (derived: Readonly<Record<string, string>>, name: string): string | null => derived[name] ?? null;

@@ -1,6 +1,6 @@
 /** What one option is: the flag, the environment variable, the help and the reading of its text, in one place. */
 export interface Option<T> {
-  readonly environment: `ENCLAVE_MANAGER_${string}`;
+  readonly environment: `ENCLAVE_MANAGER_${string}` | `AWS_${string}`;
   /** `--data-dir <directory>`; none where a value may be secret, because argv is visible to every user. */
   readonly flag?: `--${string}`;
   /** The text used when neither flag nor variable is set; `undefined`: the value depends on other options. */

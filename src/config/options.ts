@@ -1,6 +1,7 @@
 import { parseDatabaseUrl, maskDatabaseUrl } from './database-url.ts';
 import { option } from './option.ts';
 import { maskUserOfUrl, parseRepository } from './repository-location.ts';
+import { s3Options } from './s3-options.ts';
 import {
   parseDuration,
   parseFlag,
@@ -45,10 +46,11 @@ export const options = {
     flag: '--repository <location>',
     default: undefined,
     defaultMeans: 'directory "backups" in the data directory',
-    help: 'where backups go: a directory, file:///directory, or none',
+    help: 'where backups go: a directory, file:///directory, s3://bucket/prefix, or none',
     mask: maskUserOfUrl,
     parse: parseRepository,
   }),
+  ...s3Options,
   sealing: option({
     environment: 'ENCLAVE_MANAGER_SEALING',
     flag: '--sealing <provider>',

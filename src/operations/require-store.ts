@@ -8,7 +8,7 @@ export function requireStore(store: ObjectStore | undefined): ObjectStore {
     'configuration',
     'this manager runs without a repository (ENCLAVE_MANAGER_REPOSITORY=none)',
     {
-      hint: 'Set ENCLAVE_MANAGER_REPOSITORY to a directory (file:///…).',
+      hint: 'Set ENCLAVE_MANAGER_REPOSITORY to a directory (file:///…) or a bucket (s3://bucket/prefix).',
     },
   );
 }

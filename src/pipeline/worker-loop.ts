@@ -12,7 +12,7 @@ import type { FromWorker, WorkerRequest, WorkerResponses, WorkerSetup } from './
 /** What the composition root of the worker thread knows how to open. */
 export interface WorkerAdapters {
   readonly randomness: Randomness;
-  openStore(connection: ObjectStoreConnection): ObjectStore;
+  openStore(connection: ObjectStoreConnection): Promise<ObjectStore>;
   openReader(connection: DatabaseConnection, snapshot: string): Promise<RowReader>;
   openWriter(connection: DatabaseConnection): Promise<RowWriter>;
 }
@@ -55,7 +55,7 @@ export class WorkerLoop {
         const { randomness } = this.#adapters;
         const ports = {
           reader: await this.#openReader(),
-          store: this.#openStore(),
+          store: await this.#openStore(),
           keys: current,
           known: this.#known,
           strays: this.#strays,
@@ -63,18 +63,18 @@ export class WorkerLoop {
         return await storeRange({ ...ports, randomness, emit }, request.range);
       }
       case 'check-chunks':
-        return await checkChunks({ store: this.#openStore(), keys, emit }, request.chunks);
+        return await checkChunks({ store: await this.#openStore(), keys, emit }, request.chunks);
       case 'load-chunks':
-        return await loadChunks({ store: this.#openStore(), keys, emit }, await this.#openWriter(), request);
+        return await loadChunks({ store: await this.#openStore(), keys, emit }, await this.#openWriter(), request);
       case 'digest-range':
         return await digestRange(await this.#openReader(), request.range, emit);
     }
   }
 
-  #openStore(): ObjectStore {
+  async #openStore(): Promise<ObjectStore> {
     if (this.#setup.store === undefined)
       throw new EnclaveManagerError('unexpected', 'a worker was started without a store');
-    return (this.#store ??= this.#adapters.openStore(this.#setup.store));
+    return (this.#store ??= await this.#adapters.openStore(this.#setup.store));
   }
 
   async #openReader(): Promise<RowReader> {

@@ -1,3 +1,5 @@
+import type { S3Settings } from '#model/s3-settings.ts';
+
 /**
  * A flat store of immutable objects: a bucket with a prefix, or a directory.
  *
@@ -35,4 +37,16 @@ export interface StoredObject {
   readonly modifiedAt: Date;
 }
 
-export type ObjectStoreConnection = { readonly kind: 'directory'; readonly path: string };
+/** May hold secrets: it goes to threads of this process, never into a log, an error or a document. */
+export type ObjectStoreConnection = { readonly kind: 'directory'; readonly path: string } | S3Connection;
+
+export interface S3Connection extends S3Settings {
+  readonly kind: 's3';
+  /** What the store was seen to do with `If-None-Match: *`; absent: nobody has asked it yet. */
+  readonly conditionalPuts?: ConditionalPuts;
+  /** Other limits than the adapter's own, for tests. */
+  readonly limits?: Readonly<Record<string, number>>;
+}
+
+/** The second conditional put of a key is refused; or it overwrites; or the condition itself is refused. */
+export type ConditionalPuts = 'honoured' | 'ignored' | 'refused';

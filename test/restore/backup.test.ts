@@ -202,7 +202,7 @@ describe('a backup that must not be listed', () => {
       if ((stored += 1) > 2) throw new EnclaveManagerError('no-space', `no space left to write ${key}`);
       return await host.store.put(key, body);
     };
-    const startWorker = localWorkers({ openStore: () => storeWith(host.store, { put: full }) });
+    const startWorker = localWorkers({ openStore: async () => storeWith(host.store, { put: full }) });
 
     await expect(createBackup({ ...context, startWorker }, cluster, { kind: 'manual' })).rejects.toMatchObject({
       code: 'no-space',
@@ -270,7 +270,7 @@ describe('a backup that must not be listed', () => {
       changed += 1;
       return await host.store.put(key, bytes);
     };
-    const startWorker = localWorkers({ openStore: () => storeWith(host.store, { put }) });
+    const startWorker = localWorkers({ openStore: async () => storeWith(host.store, { put }) });
 
     const attempt = createBackup({ ...context, startWorker }, cluster, { kind: 'manual' });
 

@@ -202,7 +202,7 @@ describe('a directory store on a failing file system', () => {
         };
       },
     };
-    const path = place.open().connection.path;
+    const { path } = place.open().connection as { path: string };
     await expect(new DirectoryStore(path, full).put('chunks/ab/x', Buffer.from('1'))).rejects.toMatchObject({
       code: 'no-space',
     });

@@ -1,0 +1,56 @@
+import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { isObjectKey } from '#ports/object-key.ts';
+import type { StoredObject } from '#ports/object-store.ts';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { ReplyProblem } from './reply-problem.ts';
+
+/** Some 1 GB of memory; chunks of 1 MiB make this 4 TB. */
+const maxObjects = 4_000_000;
+
+/**
+ * Every object whose key begins with `root`, its key without `root`, in key order. Collected before the first is given,
+ * because not every store lists in the order of bytes. Keys that no object of ours can have are left out.
+ */
+export async function listAll(
+  root: string,
+  prefix: string,
+  readPage: (token: string | undefined) => Promise<ListObjectsV2CommandOutput>,
+): Promise<StoredObject[]> {
+  const found = new Map<string, StoredObject>();
+  const tokens = new Set<string>();
+  for (let token: string | undefined, more = true; more;) {
+    const page = await readPage(token);
+    for (const object of page.Contents ?? []) {
+      const stored = readObject(object, root, page.EncodingType === 'url');
+      if (stored?.key.startsWith(prefix) === true && isObjectKey(stored.key)) found.set(stored.key, stored);
+    }
+    if (found.size > maxObjects) {
+      throw new EnclaveManagerError('unexpected', `more than ${maxObjects} objects lie under ${root}${prefix}`);
+    }
+    more = page.IsTruncated === true;
+    token = page.NextContinuationToken;
+    if (more && (token === undefined || tokens.has(token)))
+      throw new ReplyProblem('strange', 'a listing does not go on');
+    if (token !== undefined) tokens.add(token);
+  }
+  return [...found.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function readObject(
+  { Key: key, Size: sizeBytes, LastModified: modifiedAt }: NonNullable<ListObjectsV2CommandOutput['Contents']>[number],
+  root: string,
+  encoded: boolean,
+): StoredObject | undefined {
+  if (key === undefined || sizeBytes === undefined || modifiedAt === undefined)
+    throw new ReplyProblem('strange', 'a listing names an object without key, size or time');
+  const whole = encoded ? decodeKey(key) : key;
+  return whole.startsWith(root) ? { key: whole.slice(root.length), sizeBytes, modifiedAt } : undefined;
+}
+
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    throw new ReplyProblem('strange', 'a listing has a key that cannot be decoded');
+  }
+}
