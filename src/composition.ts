@@ -37,6 +37,7 @@ export interface ProcessFacts {
 export function loadAdapters(facts: ProcessFacts): LoadedAdapters {
   const crashPoints = openCrashPoints({
     killAt: facts.env['ENCLAVE_MANAGER_TEST_KILL_AT'],
+    stopAt: facts.env['ENCLAVE_MANAGER_TEST_STOP_AT'],
     reachedFile: facts.env['ENCLAVE_MANAGER_TEST_REACHED_FILE'],
   });
   return {

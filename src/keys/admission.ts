@@ -1,11 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { type JoinRequest, readJoinRequest } from './join-request.ts';
 import { type KeyringDocument, sha256Hex } from './keyring-entry.ts';
-import { keyringPath } from './keyring-paths.ts';
+import { keyringPath, parseKeyringPath } from './keyring-paths.ts';
 import { type KeyPorts, memberOf } from './new-cluster.ts';
 import type { OpenedKeyring } from './opened-keyring.ts';
-import { type CredentialPayload, maxNodes, type MembersPayload } from './payloads.ts';
+import { type CredentialPayload, maxNodes, membersSchema, type MembersPayload } from './payloads.ts';
 
 /**
  * Admits the host that a join request describes: its signed credential, slots of every epoch, and the next membership, in
@@ -29,7 +30,10 @@ export async function admitNode(
   };
   const slots = await keyring.wrapRootKeys(request.node);
   const members = nextMembership(keyring, request.node, clock.now());
-  return { documents: [credential, ...slots, members], nodeId };
+  // Documents are write-once: those that an interrupted admission left are used as they are.
+  const present = new Map(keyring.documents.map((document) => [document.path, document]));
+  const documents = [credential, ...slots].map((document) => present.get(document.path) ?? document);
+  return { documents: [...documents, members], nodeId };
 }
 
 function nextMembership(keyring: OpenedKeyring, credential: CredentialPayload, now: Date): KeyringDocument {
@@ -58,7 +62,10 @@ function checkCluster(keyring: OpenedKeyring, request: JoinRequest): void {
   );
 }
 
-/** An id is used once, also by nodes that were evicted since: a replayed request brings nobody back. */
+/**
+ * An id is used once, also by nodes that were evicted since: a replayed request brings nobody back. The same request may be
+ * answered again as long as no membership ever named it, for its admission was interrupted.
+ */
 function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload): void {
   const { nodes } = keyring.membership;
   const known = nodes.find((member) => member.hardwareIdentity === node.hardwareIdentity);
@@ -68,8 +75,7 @@ function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload): void {
       'Nothing is left to do if that is this host; otherwise two hosts share one key: give each its own.',
     );
   }
-  const used = keyring.documents.some(({ path }) => path.includes(node.nodeId) || path.includes(node.credentialId));
-  if (used) {
+  if (isUsed(keyring, node)) {
     throw refused(
       `The node id ${node.nodeId} or the credential id ${node.credentialId} was used before.`,
       'A join request counts once: begin again with node invite.',
@@ -78,6 +84,26 @@ function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload): void {
   if (nodes.length >= maxNodes) {
     throw refused(`The cluster has ${nodes.length} nodes, the most it can have.`, 'Evict nodes that are gone first.');
   }
+}
+
+function isUsed(keyring: OpenedKeyring, node: CredentialPayload): boolean {
+  const { nodeId, credentialId } = node;
+  const named = keyring.documents.filter(({ path }) => path.includes(nodeId) || path.includes(credentialId));
+  if (named.length === 0) return false;
+  const ownPath = keyringPath({ type: 'credential', nodeId, credentialId });
+  const own = named.find(({ path }) => path === ownPath);
+  const isSame = own !== undefined && isDeepStrictEqual(keyring.verify('credential', own.bytes), node);
+  const onlySlots = named.every(({ path }) => path === ownPath || path.endsWith(`/${nodeId}.${credentialId}.json`));
+  return !isSame || !onlySlots || wasMember(keyring, nodeId);
+}
+
+/** In any membership there ever was. */
+function wasMember(keyring: OpenedKeyring, nodeId: NodeId): boolean {
+  return keyring.documents
+    .filter(({ path }) => parseKeyringPath(path)?.type === 'members')
+    .some(({ bytes }) =>
+      membersSchema.parse(keyring.verify('members', bytes)).nodes.some((each) => each.nodeId === nodeId),
+    );
 }
 
 function refused(message: string, hint: string): EnclaveManagerError {

@@ -2,15 +2,17 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { beforePrefix, restoreOfName, stagingPrefix } from '#model/restore-names.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { Cluster, OperationContext } from './context.ts';
+import { requireLease } from '#store/lease-rows.ts';
 import { acquireLease } from '#store/leases.ts';
 import { readRestore, updateRestore } from '#store/restores.ts';
+import type { Queries } from '#store/tables.ts';
 import { operationLease } from './context.ts';
 
 /** A database that a restore left beside the live one. */
 export interface LeftDatabase {
   readonly name: string;
   readonly restoreId: string;
-  /** `before`: replaced by a restore, needed for rollback; `staging`: half built, or rolled back. */
+  /** `before`: replaced by a restore or rollback, needed to undo it; `staging`: half built. */
   readonly role: 'staging' | 'before';
   readonly sizeBytes: number;
 }
@@ -38,20 +40,34 @@ export async function cleanUpRestore(
 ): Promise<void> {
   const lease = await acquireLease(cluster.database, { ...operationLease, holder: context.holder }, context);
   try {
+    context.crashPoints.reach('cleanup.lease-taken');
     for (const { name } of shown) {
       if (restoreOfName(cluster.server.liveName, name) === undefined)
         throw new EnclaveManagerError('usage', `"${name}" is not a database that a restore left`);
       context.signal.throwIfAborted();
+      context.crashPoints.reach('cleanup.dropping');
       await lease.assertHeld();
       await cluster.server.dropDatabase(name);
+      context.crashPoints.reach('cleanup.dropped');
     }
-    for (const { restoreId } of shown) await recordCleanup(context, cluster, restoreId);
+    const restoreIds = shown.map(({ restoreId }) => restoreId);
+    await cluster.database.transaction(async (queries) => {
+      await requireLease(queries, lease.token);
+      await recordCleanup(context, queries, restoreIds);
+    });
+    context.crashPoints.reach('cleanup.recorded');
   } finally {
     await lease.release();
   }
 }
 
-async function recordCleanup(context: OperationContext, { database }: Cluster, restoreId: string): Promise<void> {
-  if ((await readRestore(database.queries, restoreId)) === undefined) return;
-  await updateRestore(database.queries, restoreId, { cleanedUpAt: context.clock.now() });
+async function recordCleanup(
+  context: OperationContext,
+  queries: Queries,
+  restoreIds: readonly string[],
+): Promise<void> {
+  for (const restoreId of restoreIds) {
+    if ((await readRestore(queries, restoreId)) === undefined) continue;
+    await updateRestore(queries, restoreId, { cleanedUpAt: context.clock.now() });
+  }
 }

@@ -1,21 +1,15 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { admitNode, findClusterKey, newInvite, newJoinRequest, parseToken } from '#keys/enrolment.ts';
-import { openKeyring } from '#keys/keyring.ts';
-import { membersSchema } from '#keys/payloads.ts';
+import { EnclaveManagerError, isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { findClusterKey, newInvite, newJoinRequest, parseToken } from '#keys/enrolment.ts';
+import { openKeyring, type OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import type { Database } from '#ports/database.ts';
 import { appendAuditEvent } from '#store/audit.ts';
-import { readInviteKey, saveInvite, useInvite } from '#store/invites.ts';
-import {
-  decideJoinRequest,
-  pendingJoinRequests,
-  readJoinRequest,
-  submitJoinRequest,
-  type JoinRequest,
-} from '#store/join-requests.ts';
-import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-documents.ts';
-import { syncNodes } from '#store/nodes.ts';
+import { saveInvite } from '#store/invites.ts';
+import { decideJoinRequest, readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
+import { readKeyringDocuments } from '#store/keyring-documents.ts';
+import { requireNoMaintenance } from '#store/maintenance.ts';
 import { completeKeyring } from './adopt-repository.ts';
+import { checkMarker } from './check-marker.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import { rememberNode } from './remember-node.ts';
 
@@ -33,6 +27,7 @@ export async function inviteNode(context: OperationContext, cluster: Cluster): P
   const { keyring, database } = cluster;
   const { inviteId, token, macKey } = newInvite(keyring, context.randomness);
   await database.transaction(async (queries) => {
+    await requireNoMaintenance(queries);
     await saveInvite(queries, keyring, { inviteId, macKey, createdBy: context.holder, ttlMs: inviteTtlMs }, context);
     await appendAuditEvent(
       queries,
@@ -55,44 +50,97 @@ const pollMs = 500;
 
 /**
  * Asks for enrolment and waits for a running manager to decide. The token proves the cluster to this host, and this
- * host to the cluster. Throws `not-permitted` when refused, `not-found` when nobody answered in time.
+ * host to the cluster. Interrupted anywhere, it can be run again with the same token. Throws `not-permitted` when refused,
+ * `not-found` when nobody answered in time.
  */
 export async function enrolNode(
   context: OperationContext,
   host: Host,
   options: { readonly token: string; readonly waitMs: number },
 ): Promise<EnrolResult> {
-  const { server, sealing, localState, node } = host;
+  const { server, sealing, node } = host;
   const token = parseToken(options.token);
   const database = server.open(server.liveName, { connections: 2 });
   try {
     const clusterKey = findClusterKey(await readKeyringDocuments(database.queries), token.fingerprint);
+    const enrolled = await openIfMember(database, host);
+    if (enrolled !== undefined) return await conclude(context, host, enrolled);
     await sealing.provision();
+    context.crashPoints.reach('enrol.provisioned');
     const joining = await newJoinRequest({ ...context, ...clusterKey, token: options.token, sealing }, node);
-    const joinRequestId = await submitJoinRequest(
-      database.queries,
-      { inviteId: token.inviteId, request: joining.request, mac: joining.mac },
-      context,
-    );
-    context.progress.note('asked to be enrolled; waiting for a running manager to answer');
-    try {
-      await waitForDecision(context, database, joinRequestId, options.waitMs);
-    } catch (error) {
-      await withdraw(context, database, joinRequestId);
-      throw error;
-    }
-    const keyring = await openKeyring(await readKeyringDocuments(database.queries), sealing);
-    await rememberNode({ keyring, localState }, sealing);
-    const epochs = [...keyring.epochsOpenableBy(keyring.nodeId)];
-    return {
-      nodeId: keyring.nodeId,
-      name: node.name,
-      clusterId: keyring.clusterId,
-      clusterKey: keyring.fingerprint,
-      epochs,
-    };
+    const keyring = await ask(context, database, host, {
+      ...joining,
+      inviteId: token.inviteId,
+      waitMs: options.waitMs,
+    });
+    context.crashPoints.reach('enrol.admitted');
+    return await conclude(context, host, keyring);
   } finally {
     await database.close();
+  }
+}
+
+interface Asking {
+  readonly inviteId: string;
+  readonly request: Buffer;
+  readonly mac: Buffer;
+  readonly waitMs: number;
+}
+
+/** Resolves with the keyring, once this host is a member. */
+async function ask(context: OperationContext, database: Database, host: Host, asking: Asking): Promise<OpenedKeyring> {
+  const joinRequestId = await database.transaction(async (queries) => {
+    await requireNoMaintenance(queries);
+    return await submitJoinRequest(queries, asking, context);
+  });
+  context.crashPoints.reach('enrol.requested');
+  context.progress.note('asked to be enrolled; waiting for a running manager to answer');
+  try {
+    await waitForDecision(context, database, joinRequestId, asking.waitMs);
+  } catch (error) {
+    // A request that this host left when it was interrupted before may have been answered first.
+    const keyring = isEnclaveManagerError(error, 'not-permitted') ? await openIfMember(database, host) : undefined;
+    if (keyring !== undefined) return keyring;
+    await withdraw(context, database, joinRequestId);
+    throw error;
+  }
+  return await openKeyring(await readKeyringDocuments(database.queries), host.sealing);
+}
+
+/** The keyring, where this host's hardware belongs to the cluster already. */
+async function openIfMember(database: Database, { sealing }: Host): Promise<OpenedKeyring | undefined> {
+  try {
+    const keyring = await openKeyring(await readKeyringDocuments(database.queries), sealing);
+    return keyring.isMember ? keyring : undefined;
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'no-key')) return undefined;
+    throw error;
+  }
+}
+
+async function conclude(context: OperationContext, host: Host, keyring: OpenedKeyring): Promise<EnrolResult> {
+  await rememberNode({ keyring, localState: host.localState }, host.sealing);
+  context.crashPoints.reach('enrol.remembered');
+  await shareKeyring(context, host, keyring);
+  const member = keyring.membership.nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
+  return {
+    nodeId: keyring.nodeId,
+    name: member?.name ?? host.node.name,
+    clusterId: keyring.clusterId,
+    clusterKey: keyring.fingerprint,
+    epochs: [...keyring.epochsOpenableBy(keyring.nodeId)],
+  };
+}
+
+/** The manager that admitted us may have been killed before the repository had the membership, without which the database is the only one that knows us. */
+async function shareKeyring(context: OperationContext, { store }: Host, keyring: OpenedKeyring): Promise<void> {
+  if (store === undefined) return;
+  try {
+    await checkMarker(store, keyring);
+    await completeKeyring(store, keyring.documents);
+  } catch (error) {
+    const { message } = toEnclaveManagerError(error);
+    context.progress.note(`the keyring in the repository was not looked at: ${message}; the next backup completes it`);
   }
 }
 
@@ -123,88 +171,4 @@ async function waitForDecision(
     }
     await context.clock.sleep(pollMs, context.signal);
   }
-}
-
-/**
- * Decides waiting join requests until one is admitted; a running manager does this all the time, one manager at a time.
- * Resolves with the id of the node that was admitted, after which the keyring must be opened again. A host whose admission
- * was interrupted is either admitted or told to begin again.
- */
-export async function admitJoinRequests(context: OperationContext, cluster: Cluster): Promise<NodeId[]> {
-  const admitted: NodeId[] = [];
-  for (const request of await pendingJoinRequests(cluster.database.queries)) {
-    const nodeId = await decide(context, cluster, request);
-    if (nodeId !== undefined) admitted.push(nodeId);
-    // The keyring is one membership further now; the next request is for the keyring that the caller opens then.
-    if (nodeId !== undefined) break;
-  }
-  return admitted;
-}
-
-async function decide(context: OperationContext, cluster: Cluster, joining: JoinRequest): Promise<NodeId | undefined> {
-  const admission = await check(context, cluster, joining);
-  if (admission === undefined) return undefined;
-  await admit(context, cluster, joining, admission);
-  return admission.nodeId;
-}
-
-type Admission = Awaited<ReturnType<typeof admitNode>>;
-
-/** Refuses what is wrong with the request itself; `undefined` then. What fails later is no reason to refuse a host. */
-async function check(
-  context: OperationContext,
-  cluster: Cluster,
-  joining: JoinRequest,
-): Promise<Admission | undefined> {
-  const { request, mac, inviteId } = joining;
-  try {
-    const macKey = await readInviteKey(cluster.database.queries, cluster.keyring, inviteId);
-    return await admitNode(cluster.keyring, { request, mac, macKey }, context);
-  } catch (error) {
-    if (
-      !(error instanceof EnclaveManagerError) ||
-      !['not-permitted', 'usage', 'damaged', 'forged'].includes(error.code)
-    )
-      throw error;
-    await decideJoinRequest(
-      cluster.database.queries,
-      joining.joinRequestId,
-      { status: 'REFUSED', reason: error.message },
-      context,
-    );
-    return undefined;
-  }
-}
-
-/**
- * Slots reach the repository before the membership that makes them count, and the database decides which of two
- * managers is faster. A membership that is missing in the repository after a crash is written by the next start or backup.
- */
-async function admit(
-  context: OperationContext,
-  { keyring, database, store }: Cluster,
-  joining: JoinRequest,
-  { documents, nodeId }: Admission,
-): Promise<void> {
-  const members = documents.at(-1)!;
-  if (store !== undefined) await completeKeyring(store, documents.slice(0, -1));
-  context.signal.throwIfAborted();
-  await database.transaction(async (queries) => {
-    await useInvite(queries, joining.inviteId);
-    await saveKeyringDocuments(queries, documents);
-    await syncNodes(queries, membersSchema.parse(keyring.verify('members', members.bytes)), context);
-    await decideJoinRequest(queries, joining.joinRequestId, { status: 'ADMITTED', nodeId }, context);
-    await appendAuditEvent(
-      queries,
-      {
-        type: 'NODE_STATUS',
-        action: 'node enrolled',
-        actor: context.holder,
-        subject: nodeId,
-        details: { inviteId: joining.inviteId },
-      },
-      context,
-    );
-  });
-  if (store !== undefined) await completeKeyring(store, documents);
 }

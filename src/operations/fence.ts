@@ -5,20 +5,23 @@ import { serversStillServing } from '#store/servers.ts';
 import type { OperationContext } from './context.ts';
 import type { Live } from './inspect-live.ts';
 
-/** Maintenance ends by itself when nobody extends it: a killed restore never leaves the servers fenced. */
-const maintenanceMs = 60_000;
+/** Maintenance ends by itself when nobody extends it: a killed restore leaves the servers fenced for this long at most. */
+const maintenanceMs = 30_000;
 const pollMs = 200;
 
 export interface Fence {
-  /** Throws `lease-held` when the pause ran out meanwhile, as after this host slept: servers may have written since. */
-  assertClosed(): Promise<void>;
+  /**
+   * Throws `lease-held` when the pause ran out meanwhile, as after this host slept: servers may have written since.
+   * Resolves with when it would run out now, by the server's clock; `undefined` where there is nobody to pause.
+   */
+  assertClosed(): Promise<Date | undefined>;
   /** Lets the servers serve again; where even that fails, the maintenance ends by itself. */
   lift(): Promise<void>;
   /** After a swap: the database that is live now has no maintenance, and must get none from here. */
   leave(): void;
 }
 
-const noFence: Fence = { assertClosed: async () => {}, lift: async () => {}, leave: () => {} };
+const noFence: Fence = { assertClosed: async () => undefined, lift: async () => {}, leave: () => {} };
 
 /** Asks every server to stop serving and resolves when each has acknowledged or its registration has expired. */
 export async function fence(context: OperationContext, live: Live): Promise<Fence> {
@@ -29,11 +32,13 @@ export async function fence(context: OperationContext, live: Live): Promise<Fenc
   const request = { maintenanceId, reason: 'restore', begunBy: context.holder, ttlMs: maintenanceMs };
   await database.transaction(async (queries) => await beginMaintenance(queries, request));
   // It never begins anew: a pause that ran out has to be noticed, and after the swap another database has this name.
-  const prolong = (): Promise<boolean> => prolongMaintenance(database.queries, maintenanceId, maintenanceMs);
+  const prolong = (): Promise<Date | undefined> => prolongMaintenance(database.queries, maintenanceId, maintenanceMs);
   const extension = setInterval(() => void prolong().catch(() => {}), maintenanceMs / 3).unref();
   const leave = (): void => clearInterval(extension);
-  const assertClosed = async (): Promise<void> => {
-    if (!(await prolong())) throw ranOut(database.name);
+  const assertClosed = async (): Promise<Date> => {
+    const until = await prolong();
+    if (until === undefined) throw ranOut(database.name);
+    return until;
   };
   const lift = async (): Promise<void> => {
     leave();
@@ -47,6 +52,12 @@ export async function fence(context: OperationContext, live: Live): Promise<Fenc
     await lift();
     throw error;
   }
+}
+
+/** Until when the swap may happen: as long as both lease and pause are known to be ours. Throws where one is not any more. */
+export async function swapDeadline(live: Live, fenced: Fence): Promise<Date | undefined> {
+  const ends = [await live.assertUnchanged(), await fenced.assertClosed()];
+  return ends.reduce((first, end) => (first === undefined || (end !== undefined && end < first) ? end : first));
 }
 
 function ranOut(database: string): EnclaveManagerError {

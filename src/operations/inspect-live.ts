@@ -13,8 +13,11 @@ export interface Live {
   readonly identity: string | undefined;
   /** Present where the live database holds a cluster, which is then ours; its lease is held. */
   readonly held: { readonly cluster: ClusterRow; readonly database: Database; readonly lease: Lease } | undefined;
-  /** Throws `lease-held` when the lease was lost since, or the name means another database now; the swap itself checks that again. */
-  assertUnchanged(): Promise<void>;
+  /**
+   * Throws `lease-held` when the lease was lost since, or the name means another database now; the swap itself checks
+   * that again. Resolves with until when the lease is ours, by the server's clock; `undefined` where there is none.
+   */
+  assertUnchanged(): Promise<Date | undefined>;
   release(): Promise<void>;
 }
 
@@ -33,7 +36,7 @@ export async function inspectLive(
   };
   const cluster = await readLiveCluster({ server });
   if (cluster === undefined) {
-    const assertUnchanged = async (): Promise<void> => {
+    const assertUnchanged = async (): Promise<undefined> => {
       await assertSame();
       if ((await readLiveCluster({ server })) !== undefined)
         throw changed('was empty when this began and holds a cluster now');
@@ -56,9 +59,9 @@ export async function inspectLive(
       await lease.release();
       await database.close();
     };
-    const assertUnchanged = async (): Promise<void> => {
+    const assertUnchanged = async (): Promise<Date> => {
       await assertSame();
-      await lease.assertHeld();
+      return await lease.prolong();
     };
     return { identity, held: { cluster, database, lease }, assertUnchanged, release };
   } catch (error) {

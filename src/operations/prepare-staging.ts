@@ -22,7 +22,7 @@ export async function prepareStaging(
   live: Live,
   facts: RestoreFacts,
 ): Promise<Incarnation> {
-  const { keyring, backup, catalog } = target;
+  const { keyring, backup, catalog, manifest } = target;
   const replacedHead = live.held === undefined ? null : await readAuditHead(live.held.database.queries);
   const replacedIncarnation = live.held?.cluster.incarnation ?? null;
   const seen = [
@@ -49,6 +49,8 @@ export async function prepareStaging(
     safetyBackupId: facts.safetyBackupId,
     incarnation: { ...incarnation },
     replacedAuditLog: replacedHead && { ...replacedHead },
+    // What a rollback compares with to say what was written since.
+    rows: Object.fromEntries(manifest.tables.map(({ name, rows }) => [name, rows])),
   };
   await staging.transaction(
     async (queries) => await beginNewLife(context, queries, keyring, { record, action: 'restored', details }),

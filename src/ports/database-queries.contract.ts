@@ -64,6 +64,24 @@ export function databaseQueriesContract(scope: ContractScope): void {
       expect(await database.countRows('t')).toBe(0);
     });
 
+    it('tell which rows were written later than another one, and see through changes in place', async () => {
+      const database = await scope.openFresh(
+        'CREATE TABLE t (id int8, v int8); CREATE TABLE mark (position int8 PRIMARY KEY); INSERT INTO t SELECT i, 0 FROM generate_series(1, 10) i',
+      );
+      await database.transaction(async (queries) => {
+        await sql`INSERT INTO t VALUES (11, 0)`.execute(queries);
+        await sql`INSERT INTO mark VALUES (7)`.execute(queries);
+      });
+      const since = (value: number): Promise<number> =>
+        database.countRowsSince('t', { table: 'mark', column: 'position', value });
+      expect(await since(7)).toBe(0);
+      await sql`UPDATE t SET v = 1 WHERE id <= 3`.execute(database.queries);
+      await sql`INSERT INTO t VALUES (12, 0)`.execute(database.queries);
+      await sql`DELETE FROM t WHERE id = 10`.execute(database.queries);
+      expect([await since(7), await database.countRows('t')]).toEqual([4, 11]);
+      expect(await since(8)).toBe(11);
+    });
+
     it('name the database that is not there, without any password', async () => {
       const database = scope.server.open('nowhere');
       onTestFinished(() => database.close());

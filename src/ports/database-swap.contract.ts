@@ -59,6 +59,20 @@ export function databaseSwapContract(scope: ContractScope): void {
       expect(await markOf(live)).toBe('old');
     });
 
+    it('changes nothing when the time it was allowed in is over, by the clock of the server', async () => {
+      const [live, staging, before] = [await marked('old'), await marked('new'), scope.freshName()];
+      const was = await identities([live, staging, before]);
+      const expectedLive = was[0] as string;
+      const now = (await valueOf(await scope.openExisting(live), sql`SELECT clock_timestamp() AS value`)) as Date;
+      const after = (ms: number): Date => new Date(now.getTime() + ms);
+      await expect(
+        scope.server.swap({ live, staging, before, expectedLive, notAfter: after(-1000) }),
+      ).rejects.toMatchObject({ code: 'lease-held', message: expect.stringContaining('ran out before the swap') });
+      expect(await identities([live, staging, before])).toEqual(was);
+      await scope.server.swap({ live, staging, before, expectedLive, notAfter: after(600_000) });
+      expect(await markOf(live)).toBe('new');
+    });
+
     it('lets one of two swaps of the same database win, and tells the other', async () => {
       const [live, one, two] = [await marked('old'), await marked('one'), await marked('two')];
       const expectedLive = await scope.server.databaseIdentity(live);

@@ -35,6 +35,7 @@ export interface DatabaseServer {
    * Makes `staging` the live database and keeps the old one as `before`: all sessions ended, then both renames in
    * one step that either happens whole or not at all (CockroachDB: two steps, see its adapter).
    * `expectedLive` is `databaseIdentity(live)` as recorded at the start; another identity now → `lease-held`, nothing changed.
+   * `notAfter`, by the server's clock, is decided when nobody can reach the live database any more; later → `lease-held`, nothing changed.
    */
   swap(names: SwapNames): Promise<void>;
   close(): Promise<void>;
@@ -47,6 +48,8 @@ export interface SwapNames {
   readonly staging: string;
   readonly before: string;
   readonly expectedLive: string | undefined;
+  /** Until when lease and pause of the servers are known to last: a process that was stopped swaps nothing when it comes back. */
+  readonly notAfter?: Date | undefined;
 }
 
 /** One database: typed queries for the manager's own tables, and the bulk paths of backup and restore. */
@@ -77,7 +80,16 @@ export interface Database {
   detachIndexes(): Promise<DetachedIndexes>;
   /** Number of rows now. */
   countRows(table: string): Promise<number>;
+  /** Rows that were inserted or changed by transactions later than the one that wrote the marker; all where that is not there. */
+  countRowsSince(table: string, marker: RowMarker): Promise<number>;
   close(): Promise<void>;
+}
+
+/** Names one row that never changes, by the value of a unique column. */
+export interface RowMarker {
+  readonly table: string;
+  readonly column: string;
+  readonly value: number;
 }
 
 export interface TableColumns {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { ready } from '#model/readiness.ts';
 import type { OperationContext } from '#operations/context.ts';
-import { admitJoinRequests } from '#operations/enrol-node.ts';
+import { admitJoinRequests } from '#operations/admit-node.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { pendingJoinRequests } from '#store/join-requests.ts';
 import { acquireLease } from '#store/leases.ts';
@@ -10,7 +10,7 @@ import { runAdmission } from './admission.ts';
 import { Gate } from './gate.ts';
 import { SteppingClock } from './stepping-clock.fixture.ts';
 
-vi.mock('#operations/enrol-node.ts');
+vi.mock('#operations/admit-node.ts');
 vi.mock('#operations/open-cluster.ts');
 vi.mock('#store/join-requests.ts');
 vi.mock('#store/leases.ts');
@@ -22,14 +22,14 @@ const release = vi.fn<() => Promise<void>>();
 
 async function runFor(lengthMs: number, gate = openGate()): Promise<void> {
   const clock = new SteppingClock('2026-11-22T20:35:47Z', lengthMs);
-  const context = { clock, signal: clock.signal } as unknown as OperationContext;
+  const context = { clock, signal: clock.signal, crashPoints: { reach: () => {} } } as unknown as OperationContext;
   const database = { queries: {} } as never;
   await runAdmission(context, { host: {} as never, database, gate, log: (message) => void logged.push(message) });
 }
 
 function openGate(): Gate {
-  const gate = new Gate();
-  gate.open(ready);
+  const gate = new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000));
+  gate.open(ready, Infinity);
   return gate;
 }
 
@@ -83,7 +83,7 @@ describe('admission', () => {
 
   it('admits nobody during a maintenance', async () => {
     waiting = ['node-1'];
-    await runFor(10_000, new Gate());
+    await runFor(10_000, new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000)));
     expect(waiting).toEqual(['node-1']);
   });
 });

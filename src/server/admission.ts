@@ -1,8 +1,9 @@
 import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { operationLease, type Host, type OperationContext } from '#operations/context.ts';
-import { admitJoinRequests } from '#operations/enrol-node.ts';
+import { admitJoinRequests } from '#operations/admit-node.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import type { Database } from '#ports/database.ts';
+import type { Lease } from '#store/held-lease.ts';
 import { pendingJoinRequests } from '#store/join-requests.ts';
 import { acquireLease } from '#store/leases.ts';
 import type { Gate } from './gate.ts';
@@ -46,19 +47,24 @@ async function answer(context: OperationContext, parts: AdmissionParts): Promise
   if ((await pendingJoinRequests(database.queries)).length === 0) return;
   const lease = await acquireLease(database, { ...operationLease, name: 'admission', holder: context.holder }, context);
   try {
-    await answerAll({ ...context, signal: AbortSignal.any([context.signal, lease.lost]) }, parts);
+    context.crashPoints.reach('admit.lease-taken');
+    await answerAll({ ...context, signal: AbortSignal.any([context.signal, lease.lost]) }, parts, lease);
   } finally {
     await lease.release();
   }
 }
 
-async function answerAll(context: OperationContext, { host, database, log }: AdmissionParts): Promise<void> {
+async function answerAll(
+  context: OperationContext,
+  { host, database, log }: AdmissionParts,
+  lease: Lease,
+): Promise<void> {
   while ((await pendingJoinRequests(database.queries)).length > 0) {
     context.signal.throwIfAborted();
     // Each admission makes a new membership: open the newest.
     const cluster = await openCluster(context, host);
     try {
-      for (const nodeId of await admitJoinRequests(context, cluster)) log(`enrolled node ${nodeId}`);
+      for (const nodeId of await admitJoinRequests(context, cluster, lease)) log(`enrolled node ${nodeId}`);
     } finally {
       await cluster.database.close();
     }

@@ -1,21 +1,34 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { notReady, type Readiness } from '#model/readiness.ts';
+import type { Clock } from '#ports/clock.ts';
 
 /**
  * Whether this manager serves, and the work it does by itself. While the gate is closed no work begins; closing it
- * interrupts what is under way and waits for its end, so that nothing of ours writes during a maintenance.
+ * interrupts what is under way and waits for its end, so that nothing of ours writes during a maintenance. It is open
+ * only as long as this manager's registration is known to last: one that was stopped finds it closed when it comes back.
  */
 export class Gate {
+  readonly #clock: Clock;
   #readiness: Readiness = notReady('starting', { retryAfterSeconds: 2 });
   #interrupt: AbortController | undefined;
+  #openUntilMs = -Infinity;
   readonly #work = new Set<Promise<unknown>>();
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   get readiness(): Readiness {
-    return this.#readiness;
+    return this.#readiness.ready && this.hasRunOut ? ranOut : this.#readiness;
   }
 
   get isOpen(): boolean {
-    return this.#interrupt !== undefined;
+    return this.#interrupt !== undefined && !this.hasRunOut;
+  }
+
+  /** Opened, and not opened again in time: what is under way must not go on. */
+  get hasRunOut(): boolean {
+    return this.#interrupt !== undefined && this.#clock.monotonicMs() >= this.#openUntilMs;
   }
 
   /** Says why it does not serve, without touching work under way. */
@@ -23,8 +36,10 @@ export class Gate {
     this.#readiness = readiness;
   }
 
-  open(readiness: Readiness): void {
+  /** `untilMs` is a reading of the monotonic clock. */
+  open(readiness: Readiness, untilMs: number): void {
     this.#interrupt ??= new AbortController();
+    this.#openUntilMs = untilMs;
     this.#readiness = readiness;
   }
 
@@ -37,7 +52,7 @@ export class Gate {
 
   /** Runs `task`, or resolves with `undefined` at once while the gate is closed. */
   async work<T>(signal: AbortSignal, task: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
-    if (this.#interrupt === undefined) return undefined;
+    if (this.#interrupt === undefined || !this.isOpen) return undefined;
     const running = task(AbortSignal.any([signal, this.#interrupt.signal]));
     this.#work.add(running);
     try {
@@ -47,3 +62,7 @@ export class Gate {
     }
   }
 }
+
+const ranOut = notReady('stopped, or cut off from the database, for too long; looking what changed', {
+  retryAfterSeconds: 2,
+});

@@ -26,7 +26,8 @@ beforeEach(() => {
   vi.resetAllMocks();
   liveIncarnation(1);
   vi.mocked(heartbeat).mockResolvedValue(true);
-  [gate, logged, clock] = [new Gate(), [], new SteppingClock('2026-11-22T20:35:47Z', 10_000)];
+  [logged, clock] = [[], new SteppingClock('2026-11-22T20:35:47Z', 60_000)];
+  gate = new Gate(clock);
   const database = { queries: {} } as never;
   presence = new Presence({ clock, database, gate, registration, log: (message) => void logged.push(message) });
 });
@@ -36,7 +37,7 @@ describe('Presence', () => {
     await presence.run(clock.signal);
     expect(gate.readiness).toMatchObject({ ready: true });
     expect(registerServer).toHaveBeenCalledTimes(1);
-    expect(heartbeat).toHaveBeenCalledTimes(1);
+    expect(heartbeat).toHaveBeenCalledTimes(11);
     expect(logged).toEqual([]);
   });
 
@@ -73,6 +74,34 @@ describe('Presence', () => {
     await presence.look();
     expect(registerServer).toHaveBeenCalledTimes(2);
     expect(logged).toEqual(['another database serves now: incarnation 2']);
+  });
+
+  it('ends the work of its former life before it touches another database that serves now', async () => {
+    await presence.look();
+    const work = gate.work(clock.signal, async (signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      expect(registerServer).toHaveBeenCalledTimes(1);
+    });
+    liveIncarnation(2);
+    await presence.look();
+    await work;
+    expect(registerServer).toHaveBeenCalledTimes(2);
+    expect(gate.isOpen).toBe(true);
+  });
+
+  it('ends its work where its registration ran out, whether or not the database answers', async () => {
+    for (const answers of [true, false]) {
+      await presence.look();
+      const work = gate.work(
+        clock.signal,
+        (signal) => new Promise((resolve) => signal.addEventListener('abort', resolve)),
+      );
+      if (!answers) vi.mocked(readCluster).mockRejectedValue(new EnclaveManagerError('database-unreachable', 'gone'));
+      await clock.sleep(15_000);
+      await presence.look();
+      expect(await work).toBeInstanceOf(Event);
+      expect(gate.isOpen).toBe(answers);
+    }
   });
 
   it('says once that the database does not answer, is not ready, and says when it answers again', async () => {

@@ -9,7 +9,7 @@ import type { Gate } from './gate.ts';
 
 const pollMs = 500;
 const heartbeatMs = 5_000;
-/** A restore waits this long for a manager that died without a word. */
+/** A restore waits this long for a manager that died without a word; one that was stopped serves nobody after it. */
 const registrationMs = 15_000;
 
 export interface PresenceParts {
@@ -28,6 +28,7 @@ export class Presence {
   readonly #parts: PresenceParts;
   #registeredIn: string | undefined;
   #heartbeatMs = -Infinity;
+  #registeredUntilMs = -Infinity;
   #acknowledged: string | undefined;
   #trouble: string | undefined;
 
@@ -56,10 +57,18 @@ export class Presence {
       this.#trouble = message;
       this.#heartbeatMs = -Infinity;
       this.#parts.gate.report(notReady(message, { retryAfterSeconds: 2 }));
+      await this.#endWorkOfFormerLife();
     }
   }
 
+  /** What began under a registration that has run out must not go on: a restore may have ceased to wait for us. */
+  async #endWorkOfFormerLife(): Promise<void> {
+    const { gate } = this.#parts;
+    if (gate.hasRunOut) await gate.close(gate.readiness);
+  }
+
   async #look(): Promise<void> {
+    await this.#endWorkOfFormerLife();
     const { queries } = this.#parts.database;
     const cluster = await readCluster(queries);
     if (cluster === undefined) throw new Error('the live database holds no cluster any more');
@@ -70,11 +79,14 @@ export class Presence {
   }
 
   async #register({ incarnation }: ClusterRow): Promise<void> {
-    const { clock, database, registration, log } = this.#parts;
+    const { clock, database, gate, registration, log } = this.#parts;
     const life = `${incarnation.number} ${incarnation.random}`;
     const isNew = this.#registeredIn !== life;
     const nowMs = clock.monotonicMs();
     if (!isNew && nowMs - this.#heartbeatMs < heartbeatMs) return;
+    // Before anything of the new life is touched, what was begun in the former one has ended.
+    if (isNew && this.#registeredIn !== undefined)
+      await gate.close(notReady('another database serves now', { retryAfterSeconds: 2 }));
     if (isNew || !(await heartbeat(database.queries, registration.serverId, registrationMs))) {
       await removeServer(database.queries, registration.serverId);
       await registerServer(database.queries, registration, registrationMs);
@@ -84,6 +96,7 @@ export class Presence {
       log(`another database serves now: incarnation ${incarnation.number}`);
     this.#registeredIn = life;
     this.#heartbeatMs = nowMs;
+    this.#registeredUntilMs = nowMs + registrationMs;
   }
 
   get #isMaintenance(): boolean {
@@ -93,7 +106,7 @@ export class Presence {
   #resume(): void {
     if (this.#isMaintenance) this.#parts.log('the maintenance is over; serving again');
     this.#acknowledged = undefined;
-    this.#parts.gate.open(ready);
+    this.#parts.gate.open(ready, this.#registeredUntilMs);
   }
 
   async #pause({ maintenanceId, reason, begunBy }: Maintenance): Promise<void> {

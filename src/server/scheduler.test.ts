@@ -53,8 +53,8 @@ async function runFor(
   more: { readonly backup?: string; readonly drill?: string; readonly gate?: Gate } = {},
 ): Promise<void> {
   clock = new SteppingClock(begin, lengthMs);
-  const gate = more.gate ?? new Gate();
-  if (more.gate === undefined) gate.open(ready);
+  const gate = more.gate ?? new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000));
+  if (more.gate === undefined) gate.open(ready, Infinity);
   const context = { clock, signal: clock.signal } as unknown as OperationContext;
   await runScheduler(context, {
     host: {} as never,
@@ -146,7 +146,7 @@ describe('the scheduler', () => {
   });
 
   it('runs nothing while the gate is closed', async () => {
-    await runFor('2026-11-22T20:30:00Z', hourMs, { gate: new Gate() });
+    await runFor('2026-11-22T20:30:00Z', hourMs, { gate: new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000)) });
     expect(runs).toEqual([]);
     expect(logged).toEqual([]);
   });

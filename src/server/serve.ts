@@ -39,7 +39,7 @@ export interface ServedDatabase {
 
 /** Runs the manager until the signal, and then stops everything. Throws what keeps it from starting, and when its embedded database dies. */
 export async function serve(context: OperationContext, parts: ServeParts): Promise<void> {
-  const gate = new Gate();
+  const gate = new Gate(context.clock);
   context.signal.addEventListener('abort', () => parts.log('stopping'), { once: true });
   const health = await parts.startHealthServer(() => gate.readiness);
   try {

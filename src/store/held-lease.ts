@@ -11,6 +11,8 @@ export interface Lease {
   readonly lost: AbortSignal;
   /** Asks the database; throws `lease-held` when the lease is no longer ours. */
   assertHeld(): Promise<void>;
+  /** Renews it now and says until when, by the server's clock, nobody else can have it; throws as `assertHeld` does. */
+  prolong(): Promise<Date>;
   /** Stops the renewal and gives the lease back. Safe to call twice, and when the lease or the database is lost: what cannot be given back expires. */
   release(): Promise<void>;
 }
@@ -45,6 +47,16 @@ class HeldLease implements Lease {
     if (this.#released) throw leaseLost(this.token.name, undefined);
     try {
       await this.#database.transaction((queries) => requireLease(queries, this.token));
+    } catch (error) {
+      this.#stopIfLost(error);
+      throw error;
+    }
+  }
+
+  async prolong(): Promise<Date> {
+    await this.assertHeld();
+    try {
+      return await this.#extend();
     } catch (error) {
       this.#stopIfLost(error);
       throw error;
@@ -86,11 +98,13 @@ class HeldLease implements Lease {
   }
 
   /** Takes back what expired unnoticed as well: the same counter proves that nobody had it in between. */
-  async #extend(): Promise<void> {
-    const result = await this.#ownRow()
+  async #extend(): Promise<Date> {
+    const row = await this.#ownRow()
       .set({ expires_at: serverTimeAfter(this.#ttlMs) })
+      .returning('expires_at')
       .executeTakeFirst();
-    if (result.numUpdatedRows !== 1n) throw leaseLost(this.token.name, undefined);
+    if (!row?.expires_at) throw leaseLost(this.token.name, undefined);
+    return row.expires_at;
   }
 
   async #giveBack(): Promise<void> {

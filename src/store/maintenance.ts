@@ -23,12 +23,7 @@ export interface MaintenanceRequest {
 /** `lease-held` during another. */
 export async function beginMaintenance(queries: Queries, request: MaintenanceRequest): Promise<void> {
   const running = await readMaintenance(queries);
-  if (running !== undefined) {
-    throw new EnclaveManagerError(
-      'lease-held',
-      `maintenance by ${running.begunBy} lasts until ${running.expiresAt.toISOString()}: ${running.reason}`,
-    );
-  }
+  if (running !== undefined) throw lasts(running);
   await tablesOf(queries)
     .updateTable('maintenance')
     .set({
@@ -41,15 +36,20 @@ export async function beginMaintenance(queries: Queries, request: MaintenanceReq
     .execute();
 }
 
-/** `false` when it has ended or run out: the servers may serve again. */
-export async function prolongMaintenance(queries: Queries, maintenanceId: string, ttlMs: number): Promise<boolean> {
-  const result = await tablesOf(queries)
+/** Until when it lasts now; `undefined` when it has ended or run out: the servers may serve again. */
+export async function prolongMaintenance(
+  queries: Queries,
+  maintenanceId: string,
+  ttlMs: number,
+): Promise<Date | undefined> {
+  const row = await tablesOf(queries)
     .updateTable('maintenance')
     .set({ expires_at: serverTimeAfter(ttlMs) })
     .where('maintenance_id', '=', maintenanceId)
     .where('expires_at', '>', serverNow)
+    .returning('expires_at')
     .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return row?.expires_at ?? undefined;
 }
 
 /** Ends this maintenance; one that has ended, or another, is left as it is. */
@@ -77,3 +77,16 @@ export async function readMaintenance(queries: Queries): Promise<Maintenance | u
     expiresAt: row.expires_at,
   };
 }
+
+/**
+ * Makes a write depend on there being no maintenance: until the transaction ends none can begin. What is written during one
+ * may be lost with the database that a restore replaces. Throws `lease-held`.
+ */
+export async function requireNoMaintenance(queries: Queries): Promise<void> {
+  await tablesOf(queries).selectFrom('maintenance').select('singleton').forShare().execute();
+  const running = await readMaintenance(queries);
+  if (running !== undefined) throw lasts(running);
+}
+
+const lasts = ({ begunBy, expiresAt, reason }: Maintenance): EnclaveManagerError =>
+  new EnclaveManagerError('lease-held', `maintenance by ${begunBy} lasts until ${expiresAt.toISOString()}: ${reason}`);

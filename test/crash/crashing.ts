@@ -5,7 +5,7 @@ import { systemClock } from '#adapters/system/clock.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
 import { crashPoints, type CrashPoint } from '#model/crash-point.ts';
 import { appendAuditEvents } from '#store/audit.ts';
-import { runCommand, runJson, startCommand } from '../fixtures/command.ts';
+import { runCommand, runJson, startCommand, type CommandOptions } from '../fixtures/command.ts';
 import { withDatabaseOf } from '../fixtures/data-directory.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { temporaryDirectory } from '../fixtures/host.ts';
@@ -31,10 +31,15 @@ const withoutDrill = { ENCLAVE_MANAGER_DRILL_SCHEDULE: '' };
 export const crashTestMs = 240_000;
 
 /** Kills the process at the point, and proves that it was reached and that nothing else ended it. */
-export async function crash(args: readonly string[], dataDirectory: string, point: CrashPoint): Promise<void> {
+export async function crash(args: readonly string[], place: string | CommandOptions, point: CrashPoint): Promise<void> {
   const reachedFile = join(temporaryDirectory(), 'reached');
-  const env = { ...withoutDrill, ENCLAVE_MANAGER_TEST_KILL_AT: point, ENCLAVE_MANAGER_TEST_REACHED_FILE: reachedFile };
-  const result = await runCommand(args, { dataDirectory, env });
+  const given = typeof place === 'string' ? { dataDirectory: place, env: withoutDrill } : place;
+  const env = {
+    ...given.env,
+    ENCLAVE_MANAGER_TEST_KILL_AT: point,
+    ENCLAVE_MANAGER_TEST_REACHED_FILE: reachedFile,
+  };
+  const result = await runCommand(args, { ...given, env });
   expect(result, `${result.stdout}${result.stderr}`).toMatchObject({ signal: 'SIGKILL' });
   expect(readFileSync(reachedFile, 'utf8').trim().split('\n')).toContain(point);
 }

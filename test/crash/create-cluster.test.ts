@@ -9,7 +9,8 @@ import { crash, crashTestMs, expectRestorable, listBackups, pointsOf, serveWhile
 vi.setConfig({ testTimeout: crashTestMs, hookTimeout: crashTestMs });
 
 it('every registered point belongs to an operation that is killed at all of its points', () => {
-  expect(['create-cluster', 'backup', 'restore'].flatMap(pointsOf)).toEqual([...crashPoints]);
+  const operations = ['create-cluster', 'backup', 'restore', 'rollback', 'cleanup', 'enrol', 'admit'];
+  expect(operations.flatMap(pointsOf)).toEqual([...crashPoints]);
 });
 
 describe('a manager killed while it creates the cluster', () => {

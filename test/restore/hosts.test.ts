@@ -2,16 +2,19 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import type { Cluster } from '#operations/context.ts';
-import { admitJoinRequests, enrolNode, inviteNode } from '#operations/enrol-node.ts';
+import { admitJoinRequests } from '#operations/admit-node.ts';
+import { enrolNode, inviteNode } from '#operations/enrol-node.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
 import { formatToken, parseToken } from '#keys/join-token.ts';
+import { systemClock } from '#adapters/system/clock.ts';
 import { ready } from '#model/readiness.ts';
 import { runAdmission } from '#server/admission.ts';
 import { Gate } from '#server/gate.ts';
 import { listAuditEvents } from '#store/audit.ts';
 import { pendingJoinRequests } from '#store/join-requests.ts';
+import { acquireLease } from '#store/leases.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
@@ -30,7 +33,7 @@ async function enrolBeside(host: TestHost, cluster: Cluster, token: string) {
   let ended = false;
   const answering = (async () => {
     while (!ended) {
-      await admitJoinRequests(makeContext(), cluster);
+      await admitOnce(cluster);
       await makeContext().clock.sleep(50);
     }
   })();
@@ -42,11 +45,21 @@ async function enrolBeside(host: TestHost, cluster: Cluster, token: string) {
   }
 }
 
+async function admitOnce(cluster: Cluster): Promise<string[]> {
+  const request = { name: 'admission', holder: 'test', ttlMs: 30_000 };
+  const lease = await acquireLease(cluster.database, request, makeContext());
+  try {
+    return await admitJoinRequests(makeContext(), cluster, lease);
+  } finally {
+    await lease.release();
+  }
+}
+
 /** What `serve` does for enrolment, until the test ends. */
 function answerJoins(host: TestHost, { database }: Cluster): { readonly log: readonly string[] } {
   const log: string[] = [];
-  const gate = new Gate();
-  gate.open(ready);
+  const gate = new Gate(systemClock);
+  gate.open(ready, Infinity);
   const stop = new AbortController();
   const context = makeContext({ signal: stop.signal });
   const ended = runAdmission(context, { host, database, gate, log: (message) => void log.push(message) });
@@ -208,7 +221,7 @@ describe('a second host', () => {
 
     expect(await second.localState.read()).toBeUndefined();
     // The host may be gone when a manager starts: it is not enrolled behind its back.
-    expect(await admitJoinRequests(context, cluster)).toEqual([]);
+    expect(await admitOnce(cluster)).toEqual([]);
     expect(await pendingJoinRequests(cluster.database.queries)).toEqual([]);
   });
 });

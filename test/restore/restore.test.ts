@@ -5,7 +5,8 @@ import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
-import { planRollback, rollbackRestore } from '#operations/rollback-restore.ts';
+import { planRollback } from '#operations/plan-rollback.ts';
+import { rollbackRestore } from '#operations/rollback-restore.ts';
 import { beforeName, stagingPrefix } from '#model/restore-names.ts';
 import { verifyAuditChain } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
@@ -71,7 +72,7 @@ describe('a restore over a database with other rows', () => {
 
     const plan = await planRollback(restored);
     expect(plan).toMatchObject({ restoreId, backupId, beforeDatabase, discardedAuditEvents: 2 });
-    expect(plan.discarded).toContainEqual({ table: 'users', rowsNow: 1, rowsBefore: 4 });
+    expect(plan.discarded).toEqual([{ table: 'users', written: 1, removed: 0, rowsNow: 1, rowsBefore: 4 }]);
     const outcome = await rollbackRestore(context, restored, plan);
 
     const live = await reopen(context, host);
@@ -87,7 +88,7 @@ describe('a restore over a database with other rows', () => {
     await expect(createBackup(context, live, { kind: 'manual' })).resolves.toMatchObject({ kind: 'manual' });
 
     const left = await leftDatabases(host.server);
-    expect(left).toMatchObject([{ name: outcome.keptDatabase, restoreId, role: 'staging' }]);
+    expect(left).toMatchObject([{ name: outcome.keptDatabase, role: 'before' }]);
     await cleanUpRestore(context, live, left);
     expect(await leftDatabases(host.server)).toEqual([]);
     await expect(planRollback(live)).rejects.toMatchObject({ code: 'not-found' });

@@ -70,10 +70,11 @@ describe('maintenance', () => {
     await beginMaintenance(queries, request);
     const begun = await readMaintenance(queries);
     expect(begun).toMatchObject({ maintenanceId: id(1), reason: 'restore', begunBy: 'host-a' });
-    expect(await prolongMaintenance(queries, id(1), 120_000)).toBe(true);
-    expect(await prolongMaintenance(queries, id(2), 120_000)).toBe(false);
+    const until = await prolongMaintenance(queries, id(1), 120_000);
+    expect(await prolongMaintenance(queries, id(2), 120_000)).toBeUndefined();
     const prolonged = await readMaintenance(queries);
     expect(prolonged?.begunAt).toEqual(begun?.begunAt);
+    expect(prolonged?.expiresAt).toEqual(until);
     expect(prolonged!.expiresAt.getTime()).toBeGreaterThan(begun!.expiresAt.getTime() + 50_000);
     const other = beginMaintenance(queries, { ...request, maintenanceId: id(2) });
     await expect(other).rejects.toMatchObject({ code: 'lease-held', message: expect.stringContaining('host-a') });
@@ -88,7 +89,7 @@ describe('maintenance', () => {
     await beginMaintenance(queries, { ...request, ttlMs: 200 });
     await sleep(300);
     expect(await readMaintenance(queries)).toBeUndefined();
-    expect(await prolongMaintenance(queries, id(1), 60_000)).toBe(false);
+    expect(await prolongMaintenance(queries, id(1), 60_000)).toBeUndefined();
     await beginMaintenance(queries, { ...request, maintenanceId: id(2) });
     expect(await readMaintenance(queries)).toMatchObject({ maintenanceId: id(2) });
   });

@@ -1,4 +1,5 @@
-import type { TableColumns } from '#ports/database.ts';
+import type { RowMarker, TableColumns } from '#ports/database.ts';
+import { quoteIdentifier, quoteTable } from './identifier-quoting.ts';
 import type { QueryPool } from './query-pool.ts';
 
 type Rows = QueryPool['rows'];
@@ -34,6 +35,16 @@ export async function tableColumns(rows: Rows, table: string): Promise<TableColu
 
 export async function countTableRows(rows: Rows, quotedTable: string): Promise<number> {
   const [row] = await rows<{ count: number }>(`SELECT count(*) AS count FROM ${quotedTable}`);
+  return row!.count;
+}
+
+/** Transactions are numbered as they first write, and every row knows the one that wrote it, also when it was frozen since. */
+export async function countRowsSince(rows: Rows, table: string, marker: RowMarker): Promise<number> {
+  const [row] = await rows<{ count: number }>(
+    `SELECT count(*) AS count FROM ${quoteTable(table)} WHERE age(xmin) < COALESCE(
+       (SELECT age(m.xmin) FROM ${quoteTable(marker.table)} m WHERE m.${quoteIdentifier(marker.column)} = $1), 2147483647)`,
+    [marker.value],
+  );
   return row!.count;
 }
 

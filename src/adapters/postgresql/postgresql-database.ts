@@ -1,5 +1,5 @@
 import type { Database } from '#ports/database.ts';
-import { countTableRows, tableColumns, tableNames } from './catalog.ts';
+import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
 import { describeOptions, type PostgresqlOptions } from './connection-options.ts';
 import { quoteTable } from './identifier-quoting.ts';
 import { detachIndexes } from './indexes.ts';
@@ -31,6 +31,11 @@ export function openDatabase(server: PostgresqlOptions, name: string, connection
       pool.inTransaction(async (rows) => {
         await rows(`SELECT set_config('statement_timeout', '0', true)`);
         return countTableRows(rows, quoteTable(table));
+      }),
+    countRowsSince: (table, marker) =>
+      pool.inTransaction(async (rows) => {
+        await rows(`SELECT set_config('statement_timeout', '0', true)`);
+        return countRowsSince(rows, table, marker);
       }),
     close: () => pool.close(),
   };

@@ -9,6 +9,8 @@ import { queryLimits, withSession, type Session } from './session.ts';
 
 const attempts = 6;
 const terminationIntervalMs = 50;
+/** While the renames are not committed nobody can connect: where this process stands still, the server gives up for it. */
+const longestPauseMs = 10_000;
 
 /**
  * Both renames in one transaction, from the maintenance database.
@@ -42,6 +44,7 @@ export async function swapDatabases(options: PostgresqlOptions, maintenance: str
 
 async function renameBoth(session: Session, names: SwapNames): Promise<void> {
   await session.rows('BEGIN');
+  await session.rows(`SELECT set_config('idle_in_transaction_session_timeout', '${longestPauseMs}', true)`);
   const current = await databaseOid(session, names.live);
   if (current !== names.expectedLive) throw changed(names);
   if (current !== undefined) {
@@ -55,7 +58,22 @@ async function renameBoth(session: Session, names: SwapNames): Promise<void> {
     if (errorCode(error) === '42P04') throw changed(names);
     throw error;
   }
+  await requireInTime(session, names);
   await session.rows('COMMIT');
+}
+
+/** Under the locks of the renames no server can come back to life between this and the COMMIT. */
+async function requireInTime(session: Session, { live, notAfter }: SwapNames): Promise<void> {
+  if (notAfter === undefined) return;
+  const [row] = await session.rows<{ late: boolean }>('SELECT clock_timestamp() >= $1::timestamptz AS late', [
+    notAfter,
+  ]);
+  if (row?.late === false) return;
+  throw new EnclaveManagerError(
+    'lease-held',
+    `the lease and the pause of the servers of "${live}" ran out before the swap; nothing was replaced`,
+    { hint: 'This process was stopped or cut off from the database for too long. Run the command again.' },
+  );
 }
 
 /** Ends the sessions of both databases again and again until `work` is done. */

@@ -6,6 +6,8 @@ import type { CrashPoints } from '#ports/crash-points.ts';
 export interface CrashPointOptions {
   /** `name`, or `name#k` for the k-th time it is reached: there the process kills itself (SIGKILL). */
   readonly killAt?: string | undefined;
+  /** The same for SIGSTOP: the process stands still until somebody sends it SIGCONT. */
+  readonly stopAt?: string | undefined;
   /** Each reached point's name is appended here once, a line each. */
   readonly reachedFile?: string | undefined;
 }
@@ -13,9 +15,12 @@ export interface CrashPointOptions {
 /** Crash points of production: nothing happens. */
 export const noCrashPoints: CrashPoints = { reach: () => undefined };
 
-export function openCrashPoints({ killAt, reachedFile }: CrashPointOptions): CrashPoints {
-  if (killAt === undefined && reachedFile === undefined) return noCrashPoints;
-  const target = killAt === undefined ? undefined : parseTarget(killAt);
+export function openCrashPoints({ killAt, stopAt, reachedFile }: CrashPointOptions): CrashPoints {
+  if (killAt === undefined && stopAt === undefined && reachedFile === undefined) return noCrashPoints;
+  const targets = [
+    ...(killAt === undefined ? [] : [{ ...parseTarget(killAt), signal: 'SIGKILL' as const }]),
+    ...(stopAt === undefined ? [] : [{ ...parseTarget(stopAt), signal: 'SIGSTOP' as const }]),
+  ];
   const reached = new Map<CrashPoint, number>();
   return {
     reach: (point) => {
@@ -23,7 +28,9 @@ export function openCrashPoints({ killAt, reachedFile }: CrashPointOptions): Cra
       reached.set(point, times);
       // Written at once: the process may have no later.
       if (times === 1 && reachedFile !== undefined) appendFileSync(reachedFile, `${point}\n`);
-      if (target?.point === point && target.times === times) process.kill(process.pid, 'SIGKILL');
+      for (const target of targets) {
+        if (target.point === point && target.times === times) process.kill(process.pid, target.signal);
+      }
     },
   };
 }

@@ -40,6 +40,6 @@ Needs the database and the key of this host. Never touches the live database.`,
 });
 
 const meanings = {
-  before: 'replaced by a restore, needed for rollback',
-  staging: 'half restored or rolled back',
+  before: 'replaced by a restore or rollback, needed to undo it',
+  staging: 'half restored',
 } as const;

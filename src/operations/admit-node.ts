@@ -1,0 +1,115 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { admitNode } from '#keys/enrolment.ts';
+import { membersSchema } from '#keys/payloads.ts';
+import type { NodeId } from '#model/identifiers.ts';
+import { appendAuditEvent } from '#store/audit.ts';
+import type { Lease } from '#store/held-lease.ts';
+import { readInviteKey, useInvite } from '#store/invites.ts';
+import { decideJoinRequest, pendingJoinRequests, type JoinRequest } from '#store/join-requests.ts';
+import { saveKeyringDocuments } from '#store/keyring-documents.ts';
+import { requireLease } from '#store/lease-rows.ts';
+import { requireNoMaintenance } from '#store/maintenance.ts';
+import { syncNodes } from '#store/nodes.ts';
+import { completeKeyring } from './adopt-repository.ts';
+import type { Cluster, OperationContext } from './context.ts';
+
+/**
+ * Decides waiting join requests until one is admitted; a running manager does this all the time, one manager at a time:
+ * it holds `lease`, and opened the keyring under it. Resolves with the id of the node that was admitted, after which the
+ * keyring must be opened again. An admission that was interrupted anywhere is begun again with the same documents.
+ */
+export async function admitJoinRequests(context: OperationContext, cluster: Cluster, lease: Lease): Promise<NodeId[]> {
+  const admitted: NodeId[] = [];
+  for (const request of await pendingJoinRequests(cluster.database.queries)) {
+    const nodeId = await decide(context, cluster, lease, request);
+    if (nodeId !== undefined) admitted.push(nodeId);
+    // The keyring is one membership further now; the next request is for the keyring that the caller opens then.
+    if (nodeId !== undefined) break;
+  }
+  return admitted;
+}
+
+async function decide(
+  context: OperationContext,
+  cluster: Cluster,
+  lease: Lease,
+  joining: JoinRequest,
+): Promise<NodeId | undefined> {
+  const admission = await check(context, cluster, joining);
+  if (admission === undefined) return undefined;
+  context.crashPoints.reach('admit.checked');
+  await admit(context, cluster, lease, joining, admission);
+  return admission.nodeId;
+}
+
+type Admission = Awaited<ReturnType<typeof admitNode>>;
+
+/** Refuses what is wrong with the request itself; `undefined` then. What fails later is no reason to refuse a host. */
+async function check(
+  context: OperationContext,
+  cluster: Cluster,
+  joining: JoinRequest,
+): Promise<Admission | undefined> {
+  const { request, mac, inviteId } = joining;
+  try {
+    const macKey = await readInviteKey(cluster.database.queries, cluster.keyring, inviteId);
+    return await admitNode(cluster.keyring, { request, mac, macKey }, context);
+  } catch (error) {
+    if (
+      !(error instanceof EnclaveManagerError) ||
+      !['not-permitted', 'usage', 'damaged', 'forged'].includes(error.code)
+    )
+      throw error;
+    await decideJoinRequest(
+      cluster.database.queries,
+      joining.joinRequestId,
+      { status: 'REFUSED', reason: error.message },
+      context,
+    );
+    return undefined;
+  }
+}
+
+/**
+ * Slots reach the repository before the membership that makes them count, and the database decides which of two
+ * managers is faster. A membership that is missing in the repository after a crash is written by the next start or backup.
+ */
+async function admit(
+  context: OperationContext,
+  { keyring, database, store }: Cluster,
+  lease: Lease,
+  joining: JoinRequest,
+  { documents, nodeId }: Admission,
+): Promise<void> {
+  const members = documents.at(-1)!;
+  await lease.assertHeld();
+  if (store !== undefined) await completeKeyring(store, documents.slice(0, -1));
+  context.crashPoints.reach('admit.slots-written');
+  context.signal.throwIfAborted();
+  await database.transaction(async (queries) => {
+    await requireLease(queries, lease.token);
+    await requireNoMaintenance(queries);
+    await useInvite(queries, joining.inviteId);
+    await saveKeyringDocuments(queries, documents);
+    await syncNodes(queries, membersSchema.parse(keyring.verify('members', members.bytes)), context);
+    if (!(await decideJoinRequest(queries, joining.joinRequestId, { status: 'ADMITTED', nodeId }, context)))
+      throw withdrawn(joining);
+    await appendAuditEvent(
+      queries,
+      {
+        type: 'NODE_STATUS',
+        action: 'node enrolled',
+        actor: context.holder,
+        subject: nodeId,
+        details: { inviteId: joining.inviteId },
+      },
+      context,
+    );
+  });
+  context.crashPoints.reach('admit.recorded');
+  if (store !== undefined) await completeKeyring(store, documents);
+  context.crashPoints.reach('admit.keyring-written');
+}
+
+const withdrawn = ({ joinRequestId }: JoinRequest): EnclaveManagerError =>
+  new EnclaveManagerError('lease-held', `the join request ${joinRequestId} was withdrawn in the last moment`);
