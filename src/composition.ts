@@ -13,7 +13,6 @@ import { ownForServing } from '#adapters/data-directory/own-for-serving.ts';
 import { createScratchServers } from '#adapters/embedded-postgresql/scratch-servers.ts';
 import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
 import { findSharedDisk } from '#adapters/filesystem/shared-disk.ts';
-import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { openCrashPoints } from '#adapters/system/crash-points.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
@@ -23,7 +22,7 @@ import type { LoadedAdapters } from '#cli/run.ts';
 import { workerThread } from '#pipeline/worker-thread.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
-import type { Sealing } from '#ports/sealing.ts';
+import { openSealing } from './composition-sealing.ts';
 
 export interface ProcessFacts {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -63,7 +62,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
       return await openForCommand(configuration, { create, acquire });
     },
     openStore,
-    openSealing,
+    openSealing: async (configuration, options) => await openSealing(configuration, options),
     openLocalState: ({ dataDirectory }) => openLocalState(dataDirectory),
     openScratchServers,
     findOnOneDisk,
@@ -74,6 +73,8 @@ function makeAdapters(facts: ProcessFacts): Adapters {
       const { serve } = await import('#server/serve.ts');
       const { startHealthServer } = await import('#http/health-server.ts');
       const { openForServing } = await import('./composition-databases.ts');
+      const { sealing, ...choice } = await openSealing(configuration, { joining: false });
+      hooks.log(`the key of this host is sealed by ${choice.provider}: ${choice.why}`);
       const lock = await ownForServing({ dataDirectory, signal, log: hooks.log, clock: systemClock });
       try {
         await serve(context, {
@@ -85,11 +86,12 @@ function makeAdapters(facts: ProcessFacts): Adapters {
           openHost: async (server) => ({
             server,
             store: configuration.repository.kind === 'none' ? undefined : await openStore(configuration.repository),
-            sealing: await openSealing(configuration),
+            sealing,
             localState: openLocalState(configuration.dataDirectory),
             node: { name: configuration.nodeName, site: configuration.site ?? null },
           }),
           scratchServers: openScratchServers(configuration),
+          sealing: choice,
           findOnOneDisk: () => findOnOneDisk(configuration),
           ...hooks,
         });
@@ -107,11 +109,6 @@ async function openStore(repository: StoredRepository): Promise<ObjectStore> {
   return new S3Store({ kind: 's3', ...repository.settings });
 }
 
-async function openSealing({ sealing, dataDirectory }: Configuration): Promise<Sealing> {
-  const keyExpected = (await openLocalState(dataDirectory).read()) !== undefined;
-  return createSoftwareSealing({ keyFile: sealing.keyFile, keyExpected, randomness: systemRandomness });
-}
-
 function openScratchServers({ dataDirectory }: Configuration): ScratchServers {
   return createScratchServers({
     directory: join(dataDirectory, 'scratch'),
@@ -126,15 +123,12 @@ function openScratchServers({ dataDirectory }: Configuration): ScratchServers {
   });
 }
 
-async function findOnOneDisk({
-  database,
-  dataDirectory,
-  repository,
-  sealing,
-}: Configuration): Promise<readonly string[]> {
+async function findOnOneDisk(configuration: Configuration): Promise<readonly string[]> {
+  const { database, dataDirectory, repository, sealing } = configuration;
+  const { provider } = await openSealing(configuration, { joining: false });
   return await findSharedDisk([
     ...(database.kind === 'embedded' ? [{ name: 'database', path: join(dataDirectory, 'postgres') }] : []),
     ...(repository.kind === 'directory' ? [{ name: 'backups', path: repository.path }] : []),
-    { name: 'key', path: sealing.keyFile },
+    ...(provider === 'software' ? [{ name: 'key', path: sealing.keyFile }] : []),
   ]);
 }

@@ -14,6 +14,12 @@ import type { Sealing } from '#ports/sealing.ts';
 import type { StartReport } from '#operations/start-report.ts';
 import type { Output } from './output/output.ts';
 
+/** A provider, and why it is this one. */
+export interface OpenedSealing {
+  readonly sealing: Sealing;
+  readonly why: string;
+}
+
 /** How the adapters are made; `main.ts` knows them. Nothing is opened before a command asks for it. */
 export interface Adapters {
   /**
@@ -22,7 +28,8 @@ export interface Adapters {
    */
   openServer(configuration: Configuration, options: { readonly create: boolean }): Promise<DatabaseServer>;
   openStore(repository: StoredRepository): Promise<ObjectStore>;
-  openSealing(configuration: Configuration): Promise<Sealing>;
+  /** `joining`: before enrolment, which may choose another provider than the one before. */
+  openSealing(configuration: Configuration, options: { readonly joining: boolean }): Promise<OpenedSealing>;
   openLocalState(configuration: Configuration): LocalState;
   openScratchServers(configuration: Configuration): ScratchServers;
   /** What lies on one disk and so is lost with it; see `model/health.ts`. */
@@ -92,7 +99,7 @@ export class Environment {
   }
 
   async sealing(): Promise<Sealing> {
-    return await this.#adapters.openSealing(this.configuration);
+    return (await this.#adapters.openSealing(this.configuration, { joining: false })).sealing;
   }
 
   localState(): LocalState {
@@ -104,14 +111,25 @@ export class Environment {
   }
 
   async host(options?: { readonly create: boolean }): Promise<Host> {
+    return await this.#hostWith(await this.sealing(), options);
+  }
+
+  async #hostWith(sealing: Sealing, options?: { readonly create: boolean }): Promise<Host> {
     const { nodeName, site } = this.configuration;
     return {
       server: await this.server(options),
       store: await this.storeIfAny(),
-      sealing: await this.sealing(),
+      sealing,
       localState: this.localState(),
       node: { name: nodeName, site: site ?? null },
     };
+  }
+
+  /** This host as it is about to be enrolled: what seals its key is decided now, and said. */
+  async joiningHost(): Promise<Host> {
+    const { sealing, why } = await this.#adapters.openSealing(this.configuration, { joining: true });
+    this.output.note(`the key of this host is going to be sealed by ${sealing.provider}: ${why}`);
+    return await this.#hostWith(sealing);
   }
 
   /** The cluster of the live database, with its keys open. */

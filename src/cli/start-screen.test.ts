@@ -12,7 +12,8 @@ const report: StartReport = {
   address: 'http://127.0.0.1:8080',
   dataDirectory: '/srv/somewhere/a/very/long/path/that/goes/on/and/on/until/it/no/longer/fits/data',
   nodeName: 'host-a',
-  keyFile: '/srv/somewhere/a/very/long/path/that/goes/on/and/on/until/it/no/longer/fits/data/keys/host.key',
+  sealing: { provider: 'software', why: 'no hardware can be used' },
+  keyPlace: '/srv/somewhere/a/very/long/path/that/goes/on/and/on/until/it/no/longer/fits/data/keys/host.key',
   embeddedDatabase: true,
   drilled: { rows: 7, tables: 16 },
   status: {

@@ -58,17 +58,23 @@ function cutPath(word: string, room: number): string[] {
   return [...pieces, rest];
 }
 
-function places({ status, keyFile, embeddedDatabase, nodeName }: StartReport): Field[] {
+function places({ status, sealing, keyPlace, embeddedDatabase, nodeName }: StartReport): Field[] {
   const database = embeddedDatabase
     ? status.database.location
     : `"${status.database.name}" at ${status.database.location}`;
   return [
     ['Database', `${database} (${status.database.engine})`],
     ['Backups', status.repository ?? 'none are taken: ENCLAVE_MANAGER_REPOSITORY=none'],
-    ['Key', `${keyFile}, a file that stands for the hardware: for development only`],
+    ['Key', `${keyPlace}, ${keyPlaces[sealing.provider]}`],
     ['This host', `${nodeName}, ${openers(status.openers.length)}`],
   ];
 }
+
+const keyPlaces = {
+  software: 'a file that stands for the hardware: for development only',
+  tpm2: 'the TPM of this host, while it starts as it did',
+  sgx: 'the processor of this host',
+} as const;
 
 const openers = (count: number): string =>
   count < 2 ? 'the only host that can open the backups' : `one of ${count} hosts that can open the backups`;
@@ -104,11 +110,13 @@ function recovery({ status }: StartReport): Field[] {
   ];
 }
 
-function production({ embeddedDatabase, status }: StartReport, style: Style): string {
+function production({ embeddedDatabase, sealing, status }: StartReport, style: Style): string {
   const advice: Field[] = [];
   if (embeddedDatabase) {
     advice.push(['ENCLAVE_MANAGER_DATABASE_URL', 'a database server that other hosts reach too']);
-    advice.push(['ENCLAVE_MANAGER_SEALING', 'software, by name: needed with that']);
+    if (sealing.provider === 'software') {
+      advice.push(['ENCLAVE_MANAGER_SEALING', 'software, by name: needed with that']);
+    }
   }
   if (status.findings.some(({ code }) => code === 'one-disk' || code === 'no-repository')) {
     advice.push(['ENCLAVE_MANAGER_REPOSITORY', 'another disk, better another machine']);

@@ -28,12 +28,16 @@ function failureOf(read: ConfigurationSources): unknown {
 }
 
 describe('loadConfiguration', () => {
-  it('needs nothing: embedded database, a directory, software sealing', () => {
+  it('needs nothing: embedded database, a directory, the sealing that is found', () => {
     expect(loadConfiguration(sources({}))).toMatchObject({
       dataDirectory: '/srv/manager/data',
       database: { kind: 'embedded' },
       repository: { kind: 'directory', path: '/srv/manager/data/backups' },
-      sealing: { provider: 'software', keyFile: '/srv/manager/data/keys/host.key', automatic: true },
+      sealing: {
+        choice: 'auto',
+        keyFile: '/srv/manager/data/keys/host.key',
+        tpm: { tcti: 'device:/dev/tpmrm0', named: false, selection: { bank: 'sha256', indexes: [0, 7, 14] } },
+      },
       nodeName: 'host-a',
       site: undefined,
       backupSchedule: { text: '0 0 * * *' },
@@ -63,14 +67,6 @@ describe('loadConfiguration', () => {
         location: 'postgres://manager:***@db:5432',
       },
       password: undefined,
-    });
-  });
-
-  it('refuses software sealing that nobody asked for beside an external database', () => {
-    const error = failureOf(sources({ ENCLAVE_MANAGER_DATABASE_URL: 'postgres://db/malbork' }));
-    expect(error).toMatchObject({
-      code: 'configuration',
-      hint: expect.stringContaining('ENCLAVE_MANAGER_SEALING=software'),
     });
   });
 
@@ -115,11 +111,29 @@ describe('inspectConfiguration', () => {
     expect(problemsOf({ ENCLAVE_MANAGER_REPOSITORY: repository })).toEqual([expect.stringContaining(problem)]);
   });
 
-  it.each(['tpm2', 'sgx'])('says that %s is not in this version', (sealing) => {
-    expect(problemsOf({ ENCLAVE_MANAGER_SEALING: sealing })).toEqual([
-      `ENCLAVE_MANAGER_SEALING=${sealing}: is a sealing provider that this version does not have`,
+  it('says that sgx is not in this version', () => {
+    expect(problemsOf({ ENCLAVE_MANAGER_SEALING: 'sgx' })).toEqual([
+      'ENCLAVE_MANAGER_SEALING=sgx: is a sealing provider that this version does not have',
     ]);
   });
+
+  it.each(['cmd:sh -c id', '/tmp/evil.so', 'device:', '', 'device:/dev/tpm 0', `device:${'x'.repeat(2000)}`])(
+    'takes nothing for a TPM that would run or load something else: %j',
+    (tcti) => {
+      expect(problemsOf({ ENCLAVE_MANAGER_TPM_TCTI: tcti })).toEqual([
+        expect.stringContaining('is not a way to a TPM'),
+      ]);
+    },
+  );
+
+  it.each(['sha256:', 'sha1:0', 'sha256:24', 'sha256:7,7', 'sha256:07', '0,7', 'sha256:0, 7'])(
+    'refuses the registers %j',
+    (pcrs) => {
+      expect(problemsOf({ ENCLAVE_MANAGER_TPM_PCRS: pcrs })).toEqual([
+        expect.stringContaining('is not a selection of registers'),
+      ]);
+    },
+  );
 
   it.each([
     ['', 'is empty'],
@@ -140,7 +154,7 @@ describe('inspectConfiguration', () => {
       }),
     );
     expect(JSON.stringify(inspected)).not.toContain('hunter2');
-    expect(inspected.problems).toHaveLength(3);
+    expect(inspected.problems).toHaveLength(2);
   });
 
   it('says where each value comes from', () => {

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Schedule } from '#model/schedule.ts';
+import type { PcrSelection } from '#model/tpm/pcr-selection.ts';
 import type { DatabaseAddress } from './database-url.ts';
 import type { RepositoryLocation } from './repository-location.ts';
 import { type BucketChoice, chooseBucket, concernsNobody } from './s3-configuration.ts';
 import { type ConfigurationSources, readSettings, type Problem, type ReadSettings, type Setting } from './settings.ts';
-import { type ListenAddress, nameFromHost } from './values.ts';
+import { type ListenAddress, nameFromHost, type SealingChoice } from './values.ts';
 
 export interface Configuration {
   readonly dataDirectory: string;
@@ -29,10 +30,15 @@ export type RepositoryChoice = Exclude<RepositoryLocation, { readonly kind: 's3'
 export type StoredRepository = Exclude<RepositoryChoice, { readonly kind: 'none' }>;
 
 export interface SealingSetting {
-  readonly provider: 'software';
+  readonly choice: SealingChoice;
   readonly keyFile: string;
-  /** Not named by anybody: decided by `auto`. */
-  readonly automatic: boolean;
+  readonly tpm: {
+    /** How tpm2-tools name the device. */
+    readonly tcti: string;
+    /** Somebody named it, so it must be there. */
+    readonly named: boolean;
+    readonly selection: PcrSelection;
+  };
 }
 
 export interface InspectedConfiguration {
@@ -53,8 +59,6 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
     values.repository?.kind === 's3' ? read.problems : read.problems.filter((problem) => !concernsNobody(problem));
   const dataDirectory = values.dataDirectory ?? join(sources.workingDirectory, 'data');
   const keyFile = values.sealingKeyFile ?? join(dataDirectory, 'keys', 'host.key');
-  const external = settings.some((setting) => setting.name === 'databaseUrl' && setting.source !== 'default');
-  if (values.sealing === 'auto' && external) problems.push(sealingNotNamed);
   const derived = {
     repository: join(dataDirectory, 'backups'),
     sealingKeyFile: keyFile,
@@ -73,7 +77,15 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
         ? { kind: 'embedded' }
         : { kind: 'external', address: values.databaseUrl, password: values.databasePassword },
     repository: repository ?? { kind: 'directory', path: derived.repository },
-    sealing: { provider: 'software', keyFile, automatic: values.sealing === 'auto' },
+    sealing: {
+      choice: values.sealing!,
+      keyFile,
+      tpm: {
+        tcti: values.tpmTcti!,
+        named: settings.some(({ name, source }) => name === 'tpmTcti' && source !== 'default'),
+        selection: values.tpmPcrs!,
+      },
+    },
     nodeName: values.nodeName ?? derived.nodeName,
     site: values.site,
     backupSchedule: values.backupSchedule,
@@ -90,13 +102,6 @@ function chooseRepository(read: ReadSettings, sources: ConfigurationSources): Re
 }
 
 const derivedValue = (derived: Readonly<Record<string, string>>, name: string): string | null => derived[name] ?? null;
-
-const sealingNotNamed: Problem = {
-  setting: 'ENCLAVE_MANAGER_SEALING',
-  message:
-    'ENCLAVE_MANAGER_SEALING is auto, and this version finds no sealing hardware to use with an external database',
-  hint: 'Set ENCLAVE_MANAGER_SEALING=software to accept a key file in place of hardware.',
-};
 
 /** `configuration` naming every wrong setting, its value and the way out; `usage` when all of them came as flags. */
 export function requireConfiguration(inspected: InspectedConfiguration): Configuration {

@@ -1,3 +1,4 @@
+import { defaultPcrSelection } from '#model/tpm/pcr-selection.ts';
 import { parseDatabaseUrl, maskDatabaseUrl } from './database-url.ts';
 import { option } from './option.ts';
 import { maskUserOfUrl, parseRepository } from './repository-location.ts';
@@ -8,9 +9,11 @@ import {
   parseListenAddress,
   parseName,
   parsePath,
+  parsePcrs,
   parseScheduleText,
   parseSealing,
   parseSecret,
+  parseTcti,
 } from './values.ts';
 
 /** Every option of the program. Parser, help, `config show`, `docs/cli.md` and the reading of the environment derive from it. */
@@ -55,8 +58,22 @@ export const options = {
     environment: 'ENCLAVE_MANAGER_SEALING',
     flag: '--sealing <provider>',
     default: 'auto',
-    help: 'what seals the key of this host: auto or software (for development)',
+    help: 'what seals the key of this host: auto, tpm2, or software (for development)',
     parse: parseSealing,
+  }),
+  tpmTcti: option({
+    environment: 'ENCLAVE_MANAGER_TPM_TCTI',
+    flag: '--tpm-tcti <tcti>',
+    default: 'device:/dev/tpmrm0',
+    help: 'where the TPM is, as tpm2-tools write it',
+    parse: parseTcti,
+  }),
+  tpmPcrs: option({
+    environment: 'ENCLAVE_MANAGER_TPM_PCRS',
+    flag: '--tpm-pcrs <selection>',
+    default: defaultPcrSelection,
+    help: 'the measurements of the start that a TPM seals to: firmware, Secure Boot and its owner keys unless changed',
+    parse: parsePcrs,
   }),
   sealingKeyFile: option({
     environment: 'ENCLAVE_MANAGER_SEALING_KEY_FILE',

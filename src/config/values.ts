@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { parseSchedule, type Schedule } from '#model/schedule.ts';
+import { parsePcrSelection, type PcrSelection } from '#model/tpm/pcr-selection.ts';
 import { OptionProblem, type Place } from './option.ts';
 
 const maxPathCharacters = 1024;
@@ -48,17 +49,31 @@ export function nameFromHost(host: string): string {
   return cleaned === '' ? 'localhost' : cleaned;
 }
 
-export type SealingChoice = 'auto' | 'software';
+export type SealingChoice = 'auto' | 'software' | 'tpm2';
 
 export function parseSealing(text: string): SealingChoice {
-  if (text === 'auto' || text === 'software') return text;
-  if (text === 'tpm2' || text === 'sgx') {
-    throw new OptionProblem(
-      'is a sealing provider that this version does not have',
-      'Use software until then; it protects against nobody who can read this disk.',
-    );
+  if (text === 'auto' || text === 'software' || text === 'tpm2') return text;
+  if (text === 'sgx') {
+    throw new OptionProblem('is a sealing provider that this version does not have', 'Use auto, tpm2 or software.');
   }
-  throw new OptionProblem('is not a sealing provider', 'Use auto or software.');
+  throw new OptionProblem('is not a sealing provider', 'Use auto, tpm2 or software.');
+}
+
+/** Ways to a TPM that tpm2-tools have, without those that run commands. */
+const tctiPattern = /^(?:device|swtpm|mssim|tabrmd)(?::[\x21-\x7e]{1,1000})?$/;
+
+export function parseTcti(text: string): string {
+  if (tctiPattern.test(text)) return text;
+  throw new OptionProblem(
+    'is not a way to a TPM',
+    'Use device:/dev/tpmrm0, tabrmd, or swtpm:path=/run/tpm.sock; mssim is known too.',
+  );
+}
+
+export function parsePcrs(text: string): PcrSelection {
+  const selection = parsePcrSelection(text);
+  if (selection !== undefined) return selection;
+  throw new OptionProblem('is not a selection of registers', 'Write sha256: and numbers from 0 to 23: sha256:0,7,14.');
 }
 
 /** Empty means none. */

@@ -42,7 +42,7 @@ export async function openKeyring(
   const entries = readEntries(documents, rejected);
   const credentials = readCredentials(entries, rejected);
   const unsealed = await unsealCredentials(credentials, sealing, rejected);
-  if (unsealed.length === 0) throw noCredentialError(credentials, rejected);
+  if (unsealed.length === 0) throw await noCredentialError(credentials, rejected, sealing);
   try {
     return await openWith(unsealed, entries, rejected, clusterKey);
   } finally {

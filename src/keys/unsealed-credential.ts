@@ -100,10 +100,11 @@ export function trustedGeneration(unsealed: readonly UnsealedCredential[], clust
 const maxNamesShown = 10;
 
 /** Nothing here opens: says for whom the keyring is. The names come from documents that nobody could verify. */
-export function noCredentialError(
+export async function noCredentialError(
   credentials: readonly CredentialRecord[],
   rejected: readonly RejectedDocument[],
-): EnclaveManagerError {
+  sealing: Sealing,
+): Promise<EnclaveManagerError> {
   if (credentials.length === 0) {
     const reason = rejected.find(({ path }) => path.startsWith('keyring/nodes/'))?.reason;
     const because = reason === undefined ? '' : ` The first document set aside: ${reason}`;
@@ -114,10 +115,31 @@ export function noCredentialError(
   const clusters = [...new Set(credentials.map(({ entry }) => entry.document.clusterId))];
   const names = [...new Set(credentials.map(({ payload }) => payload.name))].toSorted();
   const more = names.length > maxNamesShown ? ` and ${names.length - maxNamesShown} more` : '';
+  const { because, hint } = await explain(credentials, sealing);
   return new EnclaveManagerError(
     'no-key',
-    `No key on this host opens the keyring of cluster ${clusters.slice(0, 3).join(', ')}. ` +
+    `No key on this host opens the keyring of cluster ${clusters.slice(0, 3).join(', ')}${because}. ` +
       `Enrolled hosts, by unverified documents: ${names.slice(0, maxNamesShown).join(', ')}${more}.`,
-    { hint: 'Run this on one of those hosts, or enrol this host from one of them: node invite, then node enrol.' },
+    { hint },
   );
+}
+
+/** What the hardware knows about the credential of this host, or about the only one there is. */
+async function explain(
+  credentials: readonly CredentialRecord[],
+  sealing: Sealing,
+): Promise<{ readonly because: string; readonly hint: string }> {
+  const candidates = credentials.filter(({ payload }) => payload.sealingProvider === sealing.provider);
+  if (sealing.explain !== undefined && candidates.length > 0) {
+    const identity = await sealing.hardwareIdentity();
+    const own = candidates.findLast(({ payload }) => payload.hardwareIdentity === identity);
+    const candidate = own ?? (candidates.length === 1 ? candidates[0] : undefined);
+    const sealed = Buffer.from(candidate?.payload.sealedCredential ?? '', 'base64');
+    const refusal = await sealing.explain(sealed);
+    if (refusal !== undefined) return { because: `: ${refusal.reason}`, hint: refusal.hint };
+  }
+  return {
+    because: '',
+    hint: 'Run this on one of those hosts, or enrol this host from one of them: node invite, then node enrol.',
+  };
 }

@@ -1,3 +1,4 @@
+import type { SealingProvider } from '#ports/sealing.ts';
 import type { Status } from './read-status.ts';
 
 /** What `serve` says once everything is up. */
@@ -8,7 +9,10 @@ export interface StartReport {
   readonly address: string;
   readonly dataDirectory: string;
   readonly nodeName: string;
-  readonly keyFile: string;
+  /** What seals the key of this host, and why that. */
+  readonly sealing: { readonly provider: SealingProvider; readonly why: string };
+  /** The key file of software sealing, else the device. */
+  readonly keyPlace: string;
   readonly embeddedDatabase: boolean;
   /** What the first drill read and compared, when this start took one. */
   readonly drilled: { readonly rows: number; readonly tables: number } | null;

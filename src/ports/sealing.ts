@@ -15,6 +15,15 @@ export interface Sealing {
   /** At most `maxSecretBytes`. */
   seal(secret: Uint8Array): Promise<Buffer>;
   unseal(sealed: Uint8Array): Promise<Buffer | undefined>;
+  /** Why `unseal` answers `undefined`, where the bytes and the hardware tell; `undefined` where they do not, and for damaged bytes. */
+  explain?(sealed: Uint8Array): Promise<SealingRefusal | undefined>;
+}
+
+export interface SealingRefusal {
+  /** A clause: "it was sealed by another TPM …". */
+  readonly reason: string;
+  /** What to do. */
+  readonly hint: string;
 }
 
 export type SealingProvider = 'software' | 'tpm2' | 'sgx';

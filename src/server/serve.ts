@@ -25,6 +25,7 @@ export interface ServeParts {
   openDatabase(): Promise<ServedDatabase>;
   openHost(server: DatabaseServer): Promise<Host>;
   readonly scratchServers: ScratchServers;
+  readonly sealing: StartReport['sealing'];
   findOnOneDisk(): Promise<readonly string[]>;
   announce(report: StartReport): void;
   log(message: string): void;
@@ -158,7 +159,8 @@ async function serveWork(
     address,
     dataDirectory: configuration.dataDirectory,
     nodeName: configuration.nodeName,
-    keyFile: configuration.sealing.keyFile,
+    sealing: parts.sealing,
+    keyPlace: parts.sealing.provider === 'software' ? configuration.sealing.keyFile : configuration.sealing.tpm.tcti,
     embeddedDatabase: configuration.database.kind === 'embedded',
     drilled: drilled === undefined ? null : { rows: drilled.rows, tables: drilled.tables },
     status: await readStatusNow(context, parts, host),

@@ -49,7 +49,7 @@ Needs the database and the key of this host. Changes nothing.`,
     const node = {
       nodeId: keyring.nodeId,
       credentialId: keyring.credentialId,
-      sealingProvider: own?.sealingProvider ?? environment.configuration.sealing.provider,
+      sealingProvider: own?.sealingProvider ?? (await environment.sealing()).provider,
       grade: own?.grade ?? 'unattested',
       hardwareIdentity: await (await environment.sealing()).hardwareIdentity(),
       member: keyring.isMember,

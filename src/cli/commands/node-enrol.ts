@@ -40,7 +40,7 @@ token is read from a file, or from standard input with "-": arguments can be see
     const token = await readToken(environment, input);
     const wait = input.options['wait'];
     const waitMs = typeof wait === 'string' ? parseWholeNumber('--wait', wait, { min: 1, max: 86_400 }) * 1000 : 60_000;
-    return { result: await enrolNode(environment.context, await environment.host(), { token, waitMs }) };
+    return { result: await enrolNode(environment.context, await environment.joiningHost(), { token, waitMs }) };
   },
   render: (result, style) =>
     `${style.good('Enrolled')} ${style.bold(result.name)} into cluster ${result.clusterId}; ` +

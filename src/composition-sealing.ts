@@ -1,0 +1,91 @@
+/** Which provider seals the key of this host: what was set, what was decided before, or what hardware there is. */
+import { access } from 'node:fs/promises';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Configuration } from '#config/configuration.ts';
+import { openLocalState } from '#adapters/data-directory/local-state.ts';
+import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
+import { systemClock } from '#adapters/system/clock.ts';
+import { systemRandomness } from '#adapters/system/randomness.ts';
+import { findTpm } from '#adapters/tpm2/find-tpm.ts';
+import { createTpm2Sealing } from '#adapters/tpm2/tpm2-sealing.ts';
+import type { Sealing, SealingProvider } from '#ports/sealing.ts';
+
+export interface SealingChoice {
+  readonly provider: SealingProvider;
+  /** A clause for people: why this one. */
+  readonly why: string;
+}
+
+export interface OpenedSealing extends SealingChoice {
+  readonly sealing: Sealing;
+}
+
+/**
+ * `joining`: this host is about to be enrolled, and may choose another provider than before. Throws `configuration` when what
+ * is set is not what sealed the key, `sealing-unavailable` for a device that is there and does not answer.
+ */
+export async function openSealing(
+  configuration: Configuration,
+  options: { readonly joining: boolean },
+): Promise<OpenedSealing> {
+  const recorded = (await openLocalState(configuration.dataDirectory).read())?.sealingProvider;
+  const choice = await chooseSealing(configuration, options.joining ? undefined : recorded);
+  return { ...choice, sealing: makeSealing(choice.provider, configuration, recorded !== undefined) };
+}
+
+async function chooseSealing(
+  configuration: Configuration,
+  recorded: SealingProvider | undefined,
+): Promise<SealingChoice> {
+  const { choice } = configuration.sealing;
+  if (choice !== 'auto') {
+    if (recorded !== undefined && recorded !== choice) throw otherThanRecorded(choice, recorded);
+    return { provider: choice, why: 'set by ENCLAVE_MANAGER_SEALING' };
+  }
+  if (recorded !== undefined) return { provider: recorded, why: 'decided when this host joined the cluster' };
+  return await findHardware(configuration);
+}
+
+/** Best first; what is decided here is recorded once this host belongs to a cluster. */
+async function findHardware({ sealing, database }: Configuration): Promise<SealingChoice> {
+  if (await isThere(sealing.keyFile)) return { provider: 'software', why: `its key file ${sealing.keyFile} is there` };
+  const tpm = await findTpm(sealing.tpm);
+  if (tpm.found) return { provider: 'tpm2', why: `a TPM answers at ${sealing.tpm.tcti}` };
+  if (database.kind === 'embedded') return { provider: 'software', why: `no hardware can be used: ${tpm.why}` };
+  throw new EnclaveManagerError(
+    'configuration',
+    `ENCLAVE_MANAGER_SEALING is auto, and no sealing hardware can be used with this external database: ${tpm.why}`,
+    { hint: 'Set ENCLAVE_MANAGER_SEALING=software to accept a key file in place of hardware.' },
+  );
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function makeSealing(provider: SealingProvider, { sealing }: Configuration, keyExpected: boolean): Sealing {
+  const ports = { clock: systemClock, randomness: systemRandomness };
+  switch (provider) {
+    case 'software':
+      return createSoftwareSealing({ keyFile: sealing.keyFile, keyExpected, ...ports });
+    case 'tpm2':
+      return createTpm2Sealing({ device: { tcti: sealing.tpm.tcti }, selection: sealing.tpm.selection, ...ports });
+    case 'sgx':
+      throw new EnclaveManagerError('sealing-unavailable', 'the key of this host was sealed by SGX', {
+        hint: 'Use a version of Enclave Manager that has SGX sealing.',
+      });
+  }
+}
+
+function otherThanRecorded(choice: SealingProvider, recorded: SealingProvider): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'configuration',
+    `ENCLAVE_MANAGER_SEALING is ${choice}, but the key of this host was sealed by ${recorded}`,
+    {
+      hint: `Unset ENCLAVE_MANAGER_SEALING, or set ${recorded}. To seal by ${choice}, enrol this host anew with that setting: node invite on another host, node enrol here.`,
+    },
+  );
+}
