@@ -13,14 +13,19 @@ export interface OpenedCatalog {
   readonly catalog: Catalog;
 }
 
+/** Somebody may have put thousands of objects there. */
+const maxWarnings = 20;
+
 /** The backups of the repository, read without any database, and without a key where this host has none. */
 export async function openCatalog(environment: Environment): Promise<OpenedCatalog> {
   const { readCatalog } = await import('#operations/read-catalog.ts');
   const store = await environment.store();
   const keyring = await tryKeyring(environment, store);
   const catalog = await readCatalog(store, keyring);
-  for (const { path, reason } of catalog.rejected)
+  for (const { path, reason } of catalog.rejected.slice(0, maxWarnings))
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
+  const more = catalog.rejected.length - maxWarnings;
+  if (more > 0) environment.output.warn(`${more} more objects are no backup of this cluster`);
   return { store, keyring, catalog };
 }
 

@@ -1,6 +1,7 @@
 /** Every field of a manifest with its limits (docs/backup-format.md, "Manifest"). */
 import { z } from 'zod';
 
+import { boundedList } from '#keys/bounded-list.ts';
 import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupSummary } from '#model/backup.ts';
@@ -19,6 +20,8 @@ import {
 } from './signed-payload.ts';
 
 export const maxObjects = 200_000;
+/** The longest row that a backup takes; other chunks are smaller. */
+const maxChunkRowBytes = 256 * 1024 * 1024;
 const maxTables = 10_000;
 /** As in PostgreSQL. */
 const maxColumns = 1600;
@@ -51,7 +54,7 @@ const summarySchema: z.ZodType<BackupSummary> = z.object({
   engine: shortText,
   schemaVersion: ordinal,
   productVersion: shortText,
-  epochs: z.array(epochNumber).min(1).max(maxEpochs).refine(isStrictlyAscending, 'is not ascending'),
+  epochs: boundedList(epochNumber, { min: 1, max: maxEpochs }).refine(isStrictlyAscending, 'is not ascending'),
   incarnation: z.object({
     number: ordinal,
     random: z.string().regex(/^[0-9a-f]{16}$/, 'is not 16 hex digits'),
@@ -59,31 +62,29 @@ const summarySchema: z.ZodType<BackupSummary> = z.object({
 });
 
 const objectReference = z.object({ name: objectName, sizeBytes: ordinal, sha256: digest });
+const keyringCopy = z.object({ path: keyringPath, bytes: base64(maxKeyringDocumentCharacters) });
 
 /** The clear, signed part, with the encrypted one as it is stored. */
 export const manifestSchema = z.object({
   summary: summarySchema,
-  migrations: z
-    .array(z.object({ version: ordinal, checksum: digest }))
-    .max(maxMigrations)
-    .refine((list) => isStrictlyAscending(list.map(({ version }) => version)), 'is not ascending'),
-  objects: z
-    .array(objectReference)
-    .max(maxObjects)
-    .refine((list) => isStrictlyAscending(list.map(({ name }) => name)), 'is not sorted by name, or has duplicates'),
-  keyring: z
-    .array(
-      z.object({
-        path: keyringPath,
-        bytes: base64(maxKeyringDocumentCharacters),
-      }),
-    )
-    .max(maxKeyringDocuments)
-    .refine((list) => isStrictlyAscending(list.map(({ path }) => path)), 'is not sorted by path, or has duplicates'),
+  migrations: boundedList(z.object({ version: ordinal, checksum: digest }), { max: maxMigrations }).refine(
+    (list) => isStrictlyAscending(list.map(({ version }) => version)),
+    'is not ascending',
+  ),
+  objects: boundedList(objectReference, { max: maxObjects }).refine(
+    (list) => isStrictlyAscending(list.map(({ name }) => name)),
+    'is not sorted by name, or has duplicates',
+  ),
+  keyring: boundedList(keyringCopy, { max: maxKeyringDocuments }).refine(
+    (list) => isStrictlyAscending(list.map(({ path }) => path)),
+    'is not sorted by path, or has duplicates',
+  ),
   encrypted: z.object({ epoch: epochNumber, bytes: base64(documentLimits.manifest) }),
 });
 
 export type StoredManifest = z.infer<typeof manifestSchema>;
+
+const chunkReference = z.object({ id: chunkIdentifier, rows: ordinal, rowBytes: ordinal.max(maxChunkRowBytes) });
 
 /** What the encrypted part holds. */
 export const detailsSchema = z.object({
@@ -96,7 +97,7 @@ export const detailsSchema = z.object({
           .min(1)
           .max(maxColumns),
         rows: count,
-        chunks: z.array(z.object({ id: chunkIdentifier, rows: ordinal, rowBytes: ordinal })).max(maxObjects),
+        chunks: boundedList(chunkReference, { max: maxObjects }),
       }),
     )
     .max(maxTables),

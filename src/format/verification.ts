@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { boundedList } from '#keys/bounded-list.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { Verified } from '#model/backup.ts';
 import type { BackupId, NodeId } from '#model/identifiers.ts';
@@ -37,11 +38,14 @@ export interface Verification {
   readonly drill: { readonly durationMs: number } | null;
 }
 
-const sortedNames = z.array(objectName).max(maxObjects).refine(isStrictlyAscending, 'is not sorted, or has duplicates');
+const sortedNames = boundedList(objectName, { max: maxObjects }).refine(
+  isStrictlyAscending,
+  'is not sorted, or has duplicates',
+);
 
 const verificationSchema = z.object({
   verificationId: timedIdentifier,
-  backups: z.array(timedIdentifier).min(1).max(maxBackups),
+  backups: boundedList(timedIdentifier, { min: 1, max: maxBackups }),
   level: z.enum(['new-chunks', 'all-chunks', 'restored']),
   at: timestamp,
   nodeId: uuid,

@@ -38,7 +38,10 @@ export function readEntries(
   documents: readonly KeyringDocument[],
   rejected: RejectedDocument[],
 ): readonly KeyringEntry[] {
-  checkLimits(documents);
+  checkKeyringLimits(
+    documents.length,
+    documents.reduce((sum, document) => sum + document.bytes.length, 0),
+  );
   const entries = new Map<string, KeyringEntry>();
   for (const { path, bytes } of documents) {
     const place = parseKeyringPath(path);
@@ -63,12 +66,12 @@ export function reasonOf(error: unknown): string {
   throw error;
 }
 
-function checkLimits(documents: readonly KeyringDocument[]): void {
-  const bytes = documents.reduce((sum, document) => sum + document.bytes.length, 0);
-  if (documents.length <= maxKeyringDocuments && bytes <= maxKeyringBytes) return;
+/** Throws `damaged` beyond what a keyring can have; whoever reads one calls it while reading. */
+export function checkKeyringLimits(count: number, bytes: number): void {
+  if (count <= maxKeyringDocuments && bytes <= maxKeyringBytes) return;
   throw new EnclaveManagerError(
     'damaged',
-    `The keyring has ${documents.length} documents of ${bytes} bytes, more than ${maxKeyringDocuments} documents or ${maxKeyringBytes} bytes.`,
+    `The keyring has ${count} documents of ${bytes} bytes, more than ${maxKeyringDocuments} documents or ${maxKeyringBytes} bytes.`,
     {
       hint: 'No cluster writes so many: remove from keyring/ what was put there, or restore that directory from a copy.',
     },

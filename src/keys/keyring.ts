@@ -1,4 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { ClusterId } from '#model/identifiers.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { authenticateEntries, readEpochRecords, type SlotRecord } from './authentic-entries.ts';
 import { rootKeyCommitment } from './epoch-keys.ts';
@@ -23,6 +24,8 @@ export { newClusterKeyring } from './new-cluster.ts';
 export interface OpenKeyringOptions {
   /** A cluster key fingerprint that the history must contain; decides between two authentic successors. */
   readonly clusterKey?: string | undefined;
+  /** Where the caller knows whose keyring it wants: documents of other clusters are set aside unopened. */
+  readonly clusterId?: ClusterId | undefined;
 }
 
 /**
@@ -36,10 +39,11 @@ export interface OpenKeyringOptions {
 export async function openKeyring(
   documents: readonly KeyringDocument[],
   sealing: Sealing,
-  { clusterKey }: OpenKeyringOptions = {},
+  { clusterKey, clusterId }: OpenKeyringOptions = {},
 ): Promise<OpenedKeyring> {
   const rejected: RejectedDocument[] = [];
-  const entries = readEntries(documents, rejected);
+  const all = readEntries(documents, rejected);
+  const entries = clusterId === undefined ? all : entriesOfCluster(clusterId, all, rejected);
   const credentials = readCredentials(entries, rejected);
   const unsealed = await unsealCredentials(credentials, sealing, rejected);
   if (unsealed.length === 0) throw await noCredentialError(credentials, rejected, sealing);

@@ -19,6 +19,8 @@ export interface OpenedKeyring {
   readonly keyGeneration: number;
   /** `sha256:` and the base64url SHA-256 of `verifyKey`. */
   readonly fingerprint: string;
+  /** Of every generation that the keyring leads to, the newest included. */
+  readonly fingerprints: ReadonlySet<string>;
   /** Raw Ed25519 public key of the newest generation, 32 bytes. */
   readonly verifyKey: Buffer;
   readonly membership: Membership;
@@ -79,6 +81,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     credentialId,
     keyGeneration: newest.generation.keyGeneration,
     fingerprint: newest.generation.fingerprint,
+    fingerprints: new Set([...history.generations.values()].map(({ fingerprint }) => fingerprint)),
     verifyKey: newest.generation.verifyKey,
     membership,
     isMember,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isUuid } from '#model/identifiers.ts';
 import { rawKeyBytes } from './asymmetric-keys.ts';
+import { boundedList } from './bounded-list.ts';
 import { isNodeName } from './node-name.ts';
 
 /** The payloads of the keyring's signed documents, as `docs/backup-format.md` specifies them. */
@@ -56,7 +57,7 @@ export const membersSchema = z.object({
   previous: digest.nullable(),
   currentEpoch: counted,
   keyGeneration: counted,
-  nodes: z.array(memberNodeSchema).min(1).max(maxNodes),
+  nodes: boundedList(memberNodeSchema, { min: 1, max: maxNodes }),
   createdAt: time,
 });
 
@@ -74,7 +75,7 @@ export const epochSchema = z
     previousKeyGeneration: counted.nullable(),
     previousVerifyKey: base64(rawKeyBytes).nullable(),
     /** Hex SHA-256 of every authentic document of earlier generations; `null` for the first generation only. */
-    acceptedPast: z.array(digest).max(maxAcceptedPast).nullable(),
+    acceptedPast: boundedList(digest, { max: maxAcceptedPast }).nullable(),
     createdAt: time,
   })
   .refine((payload) => {

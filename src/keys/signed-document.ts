@@ -2,6 +2,7 @@ import { type KeyObject, sign, verify } from 'node:crypto';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { type ClusterId, isUuid } from '#model/identifiers.ts';
+import { parseBoundedJson } from './bounded-json.ts';
 import { encodeFields } from './pae.ts';
 
 /**
@@ -70,6 +71,11 @@ export const documentLimits: Readonly<Record<DocumentType, number>> = {
   condemned: 64 * MiB,
 };
 
+/** Generous, because a newer format may have other members; the payload is one string. */
+const envelopeLimits = { maxValues: 1000, maxDepth: 16 };
+/** Twice what the largest manifest, epoch or verification document has. */
+const payloadLimits = { maxValues: 4_000_000, maxDepth: 32 };
+
 const signatureSchema = z.strictObject({
   keyGeneration: z.int().min(1).max(0xffff_ffff),
   signature: z
@@ -136,7 +142,7 @@ export function isSignedBy(document: UnverifiedDocument, keyGeneration: number, 
 /** The payload as a JSON value; `damaged` when it is not JSON. */
 export function parsePayload(document: UnverifiedDocument): unknown {
   try {
-    return JSON.parse(document.payloadText);
+    return parseBoundedJson(document.payloadText, payloadLimits);
   } catch (cause) {
     throw damaged(document.type, 'has a payload that is not JSON', cause);
   }
@@ -154,7 +160,8 @@ function signedBytes(document: UnverifiedDocument, keyGeneration: number): Buffe
 
 function parseJson(bytes: Uint8Array, type: DocumentType): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return parseBoundedJson(text, envelopeLimits);
   } catch (cause) {
     throw damaged(type, 'is not JSON in UTF-8', cause);
   }

@@ -8,6 +8,7 @@ import { appendAuditEvent } from '#store/audit.ts';
 import type { ClusterRow } from '#store/cluster.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Cluster, OperationContext } from './context.ts';
+import { listBounded } from './list-bounded.ts';
 
 /**
  * Makes sure that the repository is this cluster's and holds its whole keyring. An empty repository is adopted, audited;
@@ -63,7 +64,7 @@ async function holdsNothingElse(store: ObjectStore, keyring: OpenedKeyring): Pro
  */
 export async function completeKeyring(store: ObjectStore, documents: readonly KeyringDocument[]): Promise<void> {
   const present = new Set<string>();
-  for await (const { key } of store.list(keyringPrefix)) present.add(key);
+  for await (const { key } of listBounded(store, keyringPrefix)) present.add(key);
   for (const { path, bytes } of documents) if (!present.has(path)) await store.put(path, bytes);
 }
 

@@ -1,6 +1,7 @@
 import { chunksPrefix, parseChunkObjectPath } from '#format/layout.ts';
 import type { ObjectReference } from '#format/manifest.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
+import { listBounded } from './list-bounded.ts';
 import type { Catalog } from './read-catalog.ts';
 
 /** Chunks that need not be stored again, and why others do although a backup names them. */
@@ -45,7 +46,7 @@ const idOf = (objectName: string): string => objectName.slice(0, objectName.inde
 
 export async function readObjectSizes(store: ObjectStore): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for await (const { key, sizeBytes } of store.list(chunksPrefix)) {
+  for await (const { key, sizeBytes } of listBounded(store, chunksPrefix)) {
     const name = parseChunkObjectPath(key);
     if (name !== undefined) sizes.set(name, sizeBytes);
   }

@@ -7,6 +7,7 @@ import { schemaVersion } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { createCluster, finishCreation } from './create-cluster.ts';
 import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
+import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
@@ -29,6 +30,8 @@ export async function openOrCreateCluster(context: OperationContext, host: Host)
   const row = await readLiveCluster(host);
   if (row === undefined) {
     await refuseFilledRepository(host);
+    const repository = host.store === undefined ? '' : ` and ${host.store.location}`;
+    await refuseToBeginAnew(host.localState, `${host.server.location}${repository}`);
     return { cluster: await createCluster(context, host), outcome: 'created' };
   }
   const cluster = await openCluster(context, host, { migrate: true });
@@ -62,7 +65,8 @@ export async function openCluster(
   try {
     if (options.migrate === true) await migrateUnderLease(context, database, { waitMs: migrationWaitMs });
     else await checkSchemaIsCurrent(database);
-    const keyring = await openClusterKeyring(database, host, row);
+    const keyring = await openClusterKeyring(context, database, host, row);
+    await holdToMemory(localState, keyring, `the database "${server.liveName}"`);
     await rememberNode({ keyring, localState }, sealing);
     context.signal.throwIfAborted();
     return { keyring, server, database, store, localState };
@@ -73,9 +77,15 @@ export async function openCluster(
 }
 
 /** Documents come from database and repository together: either may have lost some, or miss the newest. */
-async function openClusterKeyring(database: Database, host: Host, row: ClusterRow): Promise<OpenedKeyring> {
+async function openClusterKeyring(
+  context: OperationContext,
+  database: Database,
+  host: Host,
+  row: ClusterRow,
+): Promise<OpenedKeyring> {
   const inDatabase = await readKeyringDocuments(database.queries);
-  const keyring = await openKeyring(union(inDatabase, await documentsInRepository(host, row)), host.sealing);
+  const documents = union(inDatabase, await documentsInRepository(context, host, row));
+  const keyring = await openOwn(context, host, documents, row);
   if (keyring.clusterId !== row.clusterId) {
     throw new EnclaveManagerError(
       'forged',
@@ -86,14 +96,40 @@ async function openClusterKeyring(database: Database, host: Host, row: ClusterRo
   return keyring;
 }
 
+/**
+ * Documents of another cluster that this host belongs to as well, put among ours, stop nothing: this host remembers which
+ * cluster is meant. What the database says alone would not do.
+ */
+async function openOwn(
+  context: OperationContext,
+  { sealing, localState }: Host,
+  documents: readonly KeyringDocument[],
+  { clusterId }: ClusterRow,
+): Promise<OpenedKeyring> {
+  try {
+    return await openKeyring(documents, sealing);
+  } catch (error) {
+    const remembered = (await localState.read())?.clusterId;
+    if (!isEnclaveManagerError(error, 'repository-foreign') || remembered !== clusterId) throw error;
+    context.progress.note(`warning: ${error.message} Those of cluster ${clusterId} are used.`);
+    return await openKeyring(documents, sealing, { clusterId });
+  }
+}
+
 /** The database alone suffices; whatever needs the repository says itself that it does not answer. */
-async function documentsInRepository({ store }: Host, row: ClusterRow): Promise<KeyringDocument[]> {
+async function documentsInRepository(
+  context: OperationContext,
+  { store }: Host,
+  row: ClusterRow,
+): Promise<KeyringDocument[]> {
   if (store === undefined || row.state === 'creating') return [];
   try {
     return await readRepositoryDocuments(store);
   } catch (error) {
     if (isEnclaveManagerError(error, 'repository-unreachable')) return [];
-    throw error;
+    if (!isEnclaveManagerError(error, 'damaged')) throw error;
+    context.progress.note(`warning: ${error.message} The keys in the database are used.`);
+    return [];
   }
 }
 

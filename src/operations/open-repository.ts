@@ -3,12 +3,17 @@ import { backupsPrefix, keyringPrefix, markerPath } from '#format/layout.ts';
 import { readManifestSummary } from '#format/manifest.ts';
 import { readMarker } from '#format/marker.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
+import { checkKeyringLimits } from '#keys/keyring-entry.ts';
+import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
+import { listBounded } from './list-bounded.ts';
 
-/** Manifests whose own copy of the keyring is tried when `keyring/` is damaged. */
-const maxManifestsTried = 16;
+/** Manifests whose own copies of the keyring are tried together where `keyring/` is damaged. */
+const manifestsPerAttempt = 16;
+/** How many are looked at before giving up: junk that sorts before them hides no genuine one. */
+const maxManifestsTried = 1024;
 
 export interface Repository {
   readonly store: ObjectStore;
@@ -21,15 +26,29 @@ export interface Repository {
  */
 export async function openRepository(store: ObjectStore, sealing: Sealing): Promise<Repository> {
   await refuseNewerFormat(store);
-  const documents = await readKeyringDocuments(store);
-  const opened = await tryOpen(documents, sealing);
-  if ('keyring' in opened && opensEveryEpoch(opened.keyring)) return { store, ...opened };
-  const copies = await readCopies(store);
-  if (documents.length === 0 && copies.length === 0) throw nothingThere(store);
-  const withThem = copies.length === 0 ? opened : await tryOpen(withCopies(documents, copies), sealing);
-  const best = 'keyring' in withThem ? withThem : opened;
-  if ('keyring' in best) return { store, ...best };
+  const documents = await tryRead(store);
+  let best: Attempt = Array.isArray(documents) ? await tryOpen(documents, sealing) : { error: documents };
+  const own = Array.isArray(documents) ? documents : [];
+  let copiesSeen = false;
+  for await (const copies of copiesInManifests(store)) {
+    if ('keyring' in best && opensEveryEpoch(best.keyring)) break;
+    copiesSeen = true;
+    const attempt = await tryOpen(withCopies(own, copies), sealing);
+    if (!('keyring' in best) || ('keyring' in attempt && opensEveryEpoch(attempt.keyring))) best = attempt;
+  }
+  if ('keyring' in best) return { store, keyring: best.keyring };
+  if (own.length === 0 && !copiesSeen && Array.isArray(documents)) throw nothingThere(store);
   throw best.error;
+}
+
+/** Too much under `keyring/` is as good as nothing: the manifests have copies. */
+async function tryRead(store: ObjectStore): Promise<KeyringDocument[] | EnclaveManagerError> {
+  try {
+    return await readKeyringDocuments(store);
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'damaged')) return error;
+    throw error;
+  }
 }
 
 /** A repository of a newer format is left alone, whatever else can be read in it. A lost or damaged marker says nothing. */
@@ -71,31 +90,52 @@ function opensEveryEpoch({ epochs, epochsOpenableBy, nodeId }: OpenedKeyring): b
   return epochs.every((epoch) => epochsOpenableBy(nodeId).has(epoch));
 }
 
-/** Everything under `keyring/`, unverified. */
+/** Everything under `keyring/` that could be a document of it, unverified. Throws `damaged` for more than a keyring can have. */
 export async function readKeyringDocuments(store: ObjectStore): Promise<KeyringDocument[]> {
   const documents: KeyringDocument[] = [];
-  for await (const { key, sizeBytes } of store.list(keyringPrefix)) {
-    if (sizeBytes > documentLimits.epoch) continue;
-    const bytes = await store.get(key, { maxBytes: documentLimits.epoch });
-    if (bytes !== undefined) documents.push({ path: key, bytes });
+  let totalBytes = 0;
+  for await (const { key } of listBounded(store, keyringPrefix)) {
+    const place = parseKeyringPath(key);
+    const bytes = place && (await readUndamaged(store, key, documentLimits[place.type]));
+    if (bytes === undefined) continue;
+    totalBytes += bytes.length;
+    checkKeyringLimits(documents.length + 1, totalBytes);
+    documents.push({ path: key, bytes });
   }
   return documents;
 }
 
-async function readCopies(store: ObjectStore): Promise<KeyringDocument[]> {
+/** `undefined` also for what is no regular object, or larger than it may be. */
+async function readUndamaged(store: ObjectStore, key: string, maxBytes: number): Promise<Buffer | undefined> {
+  return await store.get(key, { maxBytes }).catch(damagedAsAbsent);
+}
+
+/** What the manifests carry, newest names first, a few manifests at a time. */
+async function* copiesInManifests(store: ObjectStore): AsyncGenerator<KeyringDocument[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list(backupsPrefix)) keys.push(key);
-  const copies: KeyringDocument[] = [];
+  for await (const { key } of listBounded(store, backupsPrefix)) keys.push(key);
+  let copies: KeyringDocument[] = [];
+  let manifests = 0;
   for (const key of keys.toReversed().slice(0, maxManifestsTried)) {
-    const bytes = await store.get(key, { maxBytes: documentLimits.manifest });
-    if (bytes === undefined) continue;
-    try {
-      copies.push(...readManifestSummary(bytes).keyring);
-    } catch (error) {
-      if (!isEnclaveManagerError(error)) throw error;
-    }
+    const more = copiesIn(await readUndamaged(store, key, documentLimits.manifest));
+    if (more.length === 0) continue;
+    copies.push(...more);
+    manifests += 1;
+    if (manifests % manifestsPerAttempt !== 0) continue;
+    yield copies;
+    copies = [];
   }
-  return copies;
+  if (copies.length > 0) yield copies;
+}
+
+function copiesIn(bytes: Buffer | undefined): readonly KeyringDocument[] {
+  if (bytes === undefined) return [];
+  try {
+    return readManifestSummary(bytes).keyring;
+  } catch (error) {
+    if (isEnclaveManagerError(error)) return [];
+    throw error;
+  }
 }
 
 /** A path may come several times; which bytes are authentic is for the keyring to find out. */

@@ -9,6 +9,7 @@ import type { BackupSummary, CatalogEntry } from '#model/backup.ts';
 import type { BackupId, NodeId } from '#model/identifiers.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { foldVerifications } from '#model/verified.ts';
+import { listBounded } from './list-bounded.ts';
 
 /** A backup as the repository shows it, with the objects it needs. */
 export interface CatalogBackup {
@@ -46,7 +47,7 @@ export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | u
   const rejected: Rejected[] = [];
   const manifests: ReadManifest[] = [];
   const share = sharing();
-  for await (const { key } of store.list(backupsPrefix)) {
+  for await (const { key } of listBounded(store, backupsPrefix)) {
     try {
       const manifest = await readManifest(store, keyring, key);
       if (manifest !== undefined) manifests.push({ ...manifest, objects: manifest.objects.map(share) });
@@ -91,11 +92,11 @@ async function readManifest(
   if (id === undefined) throw new EnclaveManagerError('forged', 'not the name of a backup');
   const bytes = await store.get(key, { maxBytes: documentLimits.manifest });
   if (bytes === undefined) return undefined;
+  // What is not signed is not even parsed.
+  keyring?.verify('manifest', bytes);
   const { summary, objects } = readManifestSummary(bytes);
   if (summary.id !== id) throw new EnclaveManagerError('forged', `the manifest inside is of backup ${summary.id}`);
-  if (keyring === undefined) return { summary, objects, authentic: 'unknown' };
-  keyring.verify('manifest', bytes);
-  return { summary, objects, authentic: true };
+  return { summary, objects, authentic: keyring === undefined ? 'unknown' : true };
 }
 
 async function readVerifications(
@@ -104,7 +105,7 @@ async function readVerifications(
   rejected: Rejected[],
 ): Promise<Verification[]> {
   const verifications: Verification[] = [];
-  for await (const { key } of store.list(verificationsPrefix)) {
+  for await (const { key } of listBounded(store, verificationsPrefix)) {
     try {
       const id = parseVerificationPath(key);
       if (id === undefined) throw new EnclaveManagerError('forged', 'not the name of a verification');

@@ -8,6 +8,7 @@ import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { OperationContext } from './context.ts';
+import { holdToMemory } from './hold-to-memory.ts';
 import { checkSchema } from './load-backup.ts';
 import { openRepository, type Repository } from './open-repository.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
@@ -68,9 +69,7 @@ export async function requireVerified(context: OperationContext, target: Restore
 
 /** The marker may be lost or damaged: what is restored proves itself. But it must not name somebody else. */
 async function checkOwner({ store, keyring }: Repository): Promise<void> {
-  const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker });
-  if (bytes === undefined) return;
-  const clusterId = ownerIn(bytes);
+  const clusterId = await readOwner(store);
   if (clusterId !== undefined && clusterId !== keyring.clusterId) {
     throw new EnclaveManagerError(
       'repository-foreign',
@@ -79,9 +78,10 @@ async function checkOwner({ store, keyring }: Repository): Promise<void> {
   }
 }
 
-function ownerIn(bytes: Buffer): string | undefined {
+async function readOwner(store: ObjectStore): Promise<string | undefined> {
   try {
-    return readMarker(bytes).clusterId;
+    const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker });
+    return bytes && readMarker(bytes).clusterId;
   } catch (error) {
     if (isEnclaveManagerError(error, 'damaged')) return undefined;
     throw error;
@@ -127,6 +127,8 @@ async function checkFreshness(
       },
     );
   }
+  if (remembered !== undefined && trust.clusterKey === undefined)
+    await holdToMemory(localState, keyring, store.location);
   const wanted = Math.max(trust.atLeastSequence ?? 0, remembered?.highestSequence ?? 0);
   if (catalog.highestSequence < wanted && trust.atLeastSequence !== catalog.highestSequence) {
     throw new EnclaveManagerError(
