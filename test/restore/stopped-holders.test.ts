@@ -1,0 +1,127 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { CrashPoint } from '#model/crash-point.ts';
+import { leftDatabases } from '#operations/clean-up-restore.ts';
+import { createBackup } from '#operations/create-backup.ts';
+import { openCluster } from '#operations/open-cluster.ts';
+import { restore } from '#operations/restore.ts';
+import { readLease } from '#store/lease-rows.ts';
+import { readMaintenance } from '#store/maintenance.ts';
+import { startCommand, type StartedCommand } from '../fixtures/command.ts';
+import { debianUnavailable } from '../fixtures/debian-postgresql.ts';
+import { makeContext } from '../fixtures/host.ts';
+import { confirmed } from '../fixtures/restoring.ts';
+import {
+  copyPlace,
+  dumpLive,
+  preparePlace,
+  sharedHost,
+  untilStopped,
+  writeRows,
+  type Dump,
+  type PreparedPlace,
+  type SharedHost,
+} from '../fixtures/shared-cluster.ts';
+import { serveOn, type WatchedServer } from '../fixtures/watched-server.ts';
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+/** A process that stands still while it holds the lease, and the host that goes on without it. */
+interface Stopped {
+  readonly started: StartedCommand;
+  readonly other: SharedHost;
+  readonly repository: string;
+  /** Serves beside the restore. */
+  readonly server: WatchedServer | undefined;
+}
+
+interface State {
+  readonly identity: string | undefined;
+  readonly rows: Dump;
+  readonly left: readonly string[];
+  readonly manifests: readonly string[];
+}
+
+interface Command {
+  readonly args: readonly string[];
+  readonly point: CrashPoint;
+  /** Whether there is a restore to undo or to clean up after. */
+  readonly restored: boolean;
+}
+
+async function stopAt(prepared: PreparedPlace, { args, point, restored }: Command): Promise<Stopped> {
+  const place = await copyPlace(prepared);
+  const [holder, other] = [await sharedHost(place, 'host-a'), await sharedHost(place, 'host-b')];
+  if (restored) await restore(makeContext(), other, { ...confirmed, backup: prepared.backupId, safetyBackup: false });
+  const server = point === 'restore.swapping' ? await serveOn(other) : undefined;
+  const env = { ...holder.options.env, ENCLAVE_MANAGER_TEST_STOP_AT: point };
+  const started = startCommand(args, { ...holder.options, env, runMs: 290_000 });
+  onTestFinished(() => void started.child.kill('SIGKILL'));
+  await untilStopped(started.child.pid!);
+  return { started, other, repository: place.repository, server };
+}
+
+async function nobodyHolds(host: SharedHost): Promise<boolean> {
+  const database = host.server.open(host.server.liveName, { connections: 1 });
+  try {
+    const { queries } = database;
+    return (await readLease(queries, 'operation')) === undefined && (await readMaintenance(queries)) === undefined;
+  } finally {
+    await database.close();
+  }
+}
+
+async function stateOf({ other, repository }: Stopped): Promise<State> {
+  return {
+    identity: await other.server.databaseIdentity(other.server.liveName),
+    rows: await dumpLive(other),
+    left: (await leftDatabases(other.server)).filter(({ role }) => role === 'before').map(({ name }) => name),
+    manifests: readdirSync(join(repository, 'backups')).toSorted(),
+  };
+}
+
+/** Another host works in the meantime: rows are written, and somebody else has the lease. */
+async function goOnWithout({ other }: Stopped): Promise<void> {
+  await expect.poll(() => nobodyHolds(other), { timeout: 90_000, interval: 500 }).toBe(true);
+  const cluster = await openCluster(makeContext(), other);
+  await writeRows(cluster.database, 'while it stood still');
+  await createBackup(makeContext(), cluster, { kind: 'manual' });
+  await cluster.database.close();
+}
+
+/** Only then is the process sent on, and everything must stay as it is. */
+async function expectNothingDone(each: Stopped, { args }: Command): Promise<void> {
+  const before = await stateOf(each);
+  process.kill(each.started.child.pid!, 'SIGCONT');
+  const { exitCode, stderr } = await each.started.ended;
+  expect(exitCode, `${args.join(' ')}: ${stderr}`).toBe(13);
+  expect(await stateOf(each), args.join(' ')).toEqual(before);
+  expect((await leftDatabases(each.other.server)).filter(({ role }) => role === 'staging')).toEqual([]);
+}
+
+describe('a process that stood still until its lease was over', () => {
+  beforeEach((context) => {
+    if (debianUnavailable !== undefined) context.skip(debianUnavailable);
+  });
+
+  it('writes nothing when it goes on: restore, rollback, cleanup, backup; the servers went on without it', async () => {
+    const prepared = await preparePlace();
+    const commands: Command[] = [
+      { args: ['restore', 'run', prepared.backupId, '--yes'], point: 'restore.swapping', restored: false },
+      { args: ['restore', 'rollback', '--yes'], point: 'rollback.swapping', restored: true },
+      { args: ['restore', 'cleanup', '--yes'], point: 'cleanup.dropping', restored: true },
+      { args: ['backup', 'create'], point: 'backup.confirmed', restored: false },
+    ];
+    const all: Stopped[] = [];
+    for (const command of commands) all.push(await stopAt(prepared, command));
+    // Paused by a process that cannot tell it to go on.
+    const { server } = all[0]!;
+    await expect.poll(() => server?.answers.map(({ status }) => status), { timeout: 60_000 }).toEqual([200, 503]);
+
+    // All wait for the same half minute.
+    for (const each of all) await goOnWithout(each);
+    await server?.untilReady();
+    for (const [index, each] of all.entries()) await expectNothingDone(each, commands[index]!);
+  });
+});
