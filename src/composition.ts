@@ -15,6 +15,7 @@ import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
 import { findSharedDisk } from '#adapters/filesystem/shared-disk.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { openCrashPoints } from '#adapters/system/crash-points.ts';
+import { createOutputFile } from '#adapters/system/output-file.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
 import { readText } from '#adapters/system/read-text.ts';
 import type { Adapters } from '#cli/environment.ts';
@@ -66,6 +67,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
     openLocalState: ({ dataDirectory }) => openLocalState(dataDirectory),
     openScratchServers,
     findOnOneDisk,
+    createOutputFile,
     readInput: async (source) => await readText(source, facts.stdin),
     serve: async (configuration, context, hooks) => {
       const { dataDirectory } = configuration;

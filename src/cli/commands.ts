@@ -3,10 +3,12 @@ import { auditList } from './commands/audit-list.ts';
 import { auditVerify } from './commands/audit-verify.ts';
 import { backupCreate } from './commands/backup-create.ts';
 import { backupDrill } from './commands/backup-drill.ts';
+import { backupExport } from './commands/backup-export.ts';
 import { backupList } from './commands/backup-list.ts';
 import { backupShow } from './commands/backup-show.ts';
 import { backupVerify } from './commands/backup-verify.ts';
 import { configShow } from './commands/config-show.ts';
+import { databaseAcceptImport } from './commands/database-accept-import.ts';
 import { databaseMigrate } from './commands/database-migrate.ts';
 import { databaseStatus } from './commands/database-status.ts';
 import { keysStatus } from './commands/keys-status.ts';
@@ -31,6 +33,7 @@ export const commands: readonly Command[] = [
   backupShow,
   backupVerify,
   backupDrill,
+  backupExport,
   restorePlan,
   restoreRun,
   restoreRollback,
@@ -43,6 +46,7 @@ export const commands: readonly Command[] = [
   keysStatus,
   databaseStatus,
   databaseMigrate,
+  databaseAcceptImport,
   auditList,
   auditVerify,
   configShow,

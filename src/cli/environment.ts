@@ -6,6 +6,7 @@ import {
   type StoredRepository,
 } from '#config/configuration.ts';
 import type { Cluster, Host, OperationContext } from '#operations/context.ts';
+import type { NewOutputFile } from '#ports/byte-sink.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -36,6 +37,8 @@ export interface Adapters {
   findOnOneDisk(configuration: Configuration): Promise<readonly string[]>;
   /** The text of a file, or of standard input for `-`; at most 64 KiB. */
   readInput(source: string): Promise<string>;
+  /** A file that does not exist yet, for what a command writes. */
+  createOutputFile(path: string): Promise<NewOutputFile>;
   /** Runs until the signal; `announce` is called once, when everything is up. */
   serve(configuration: Configuration, context: OperationContext, hooks: ServeHooks): Promise<void>;
 }
@@ -132,10 +135,13 @@ export class Environment {
     return await this.#hostWith(sealing);
   }
 
-  /** The cluster of the live database, with its keys open. */
-  async cluster(): Promise<Cluster> {
+  /**
+   * The cluster of the live database, with its keys open. A replayed export there is checked first, unless the command
+   * changes nothing: it then throws `import-pending`.
+   */
+  async cluster(options: { readonly finishImport?: boolean } = {}): Promise<Cluster> {
     const { openCluster } = await import('#operations/open-cluster.ts');
-    const cluster = await openCluster(this.context, await this.host());
+    const cluster = await openCluster(this.context, await this.host(), options);
     this.#open.push(cluster.database);
     return cluster;
   }
@@ -146,6 +152,10 @@ export class Environment {
 
   async readInput(source: string): Promise<string> {
     return await this.#adapters.readInput(source);
+  }
+
+  async createOutputFile(path: string): Promise<NewOutputFile> {
+    return await this.#adapters.createOutputFile(path);
   }
 
   /** Returns when it was told to stop. */

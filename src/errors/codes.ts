@@ -53,6 +53,12 @@ export const errorCodes = {
     means: 'the database is empty while backups exist: restore one, nothing was created',
     hint: 'See what can be restored: restore plan latest; then: restore run latest.',
   },
+  'import-pending': {
+    exitCode: 12,
+    httpStatus: 503,
+    means: 'the database holds an export that was not replayed to its end, or that nobody has checked yet',
+    hint: 'See what it holds: database status.',
+  },
   'lease-held': {
     exitCode: 13,
     httpStatus: 409,

@@ -42,6 +42,16 @@ export const crashPoints = [
   'admit.slots-written',
   'admit.recorded',
   'admit.keyring-written',
+  'export.begun',
+  'export.chunk-written',
+  'export.written',
+  'export.published',
+  'import.lease-taken',
+  'import.compared',
+  'import.recorded',
+  'import.migrated',
+  'import.prepared',
+  'import.finished',
 ] as const;
 
 export type CrashPoint = (typeof crashPoints)[number];

@@ -1,4 +1,5 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
+import type { Incarnation } from '#model/backup.ts';
 import type { JsonObject } from '#model/json.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import { setIncarnation } from '#store/cluster.ts';
@@ -39,4 +40,9 @@ export async function beginNewLife(
     { type: 'RESTORE', action, actor: `node ${keyring.nodeId}`, subject: record.backupId, details },
     context,
   );
+}
+
+/** One more than any incarnation seen, with fresh random bits, so that two restores never make the same one. */
+export function nextIncarnation(seen: readonly Incarnation[], random: Uint8Array): Incarnation {
+  return { number: 1 + Math.max(0, ...seen.map(({ number }) => number)), random: Buffer.from(random).toString('hex') };
 }

@@ -6,6 +6,7 @@ import { loadMigrations } from '#store/migrations.ts';
 import { liveServers } from '#store/servers.ts';
 import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
 import type { OperationContext } from './context.ts';
+import { findImport, type FoundImport } from './find-import.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
 import { readLiveCluster } from './open-cluster.ts';
 
@@ -21,6 +22,14 @@ export interface DatabaseStatus {
   readonly programSchemaVersion: number;
   /** `null` where it holds none. */
   readonly cluster: { readonly clusterId: string; readonly state: string; readonly incarnation: Incarnation } | null;
+  /** An export that was replayed into it and does not serve yet. What it says of its backup is not proved. */
+  readonly import: {
+    readonly state: FoundImport['state'];
+    readonly backupId: string | null;
+    readonly sequence: number | null;
+    readonly startedAt: string | null;
+    readonly clusterId: string | null;
+  } | null;
   /** Managers that run on it now. */
   readonly servers: readonly {
     readonly host: string;
@@ -36,7 +45,8 @@ export interface DatabaseStatus {
 export async function readDatabaseStatus(server: DatabaseServer): Promise<DatabaseStatus> {
   const { location, engine, version, liveName } = server;
   const exists = (await server.databaseIdentity(liveName)) !== undefined;
-  const cluster = exists ? await readLiveCluster({ server }) : undefined;
+  const imported = await findImport(server);
+  const cluster = exists && imported === undefined ? await readLiveCluster({ server }) : undefined;
   const inside = exists ? await lookInside(server) : { schemaVersion: 0, servers: [] };
   return {
     location,
@@ -49,9 +59,20 @@ export async function readDatabaseStatus(server: DatabaseServer): Promise<Databa
       cluster === undefined
         ? null
         : { clusterId: cluster.clusterId, state: cluster.state, incarnation: cluster.incarnation },
+    import: imported === undefined ? null : describeImport(imported),
     ...inside,
     missingPrivileges: await server.missingPrivileges(),
     leftDatabases: await leftDatabases(server),
+  };
+}
+
+function describeImport({ state, summary }: FoundImport): DatabaseStatus['import'] {
+  return {
+    state,
+    backupId: summary?.id ?? null,
+    sequence: summary?.sequence ?? null,
+    startedAt: summary?.startedAt ?? null,
+    clusterId: summary?.clusterId ?? null,
   };
 }
 

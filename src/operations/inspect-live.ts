@@ -5,6 +5,7 @@ import type { ClusterRow } from '#store/cluster.ts';
 import { acquireLease } from '#store/leases.ts';
 import type { Lease } from '#store/held-lease.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
+import { hasImport } from './find-import.ts';
 import { readLiveCluster } from './open-cluster.ts';
 
 /** The database that a restore is about to replace, as it was found at the start. */
@@ -34,6 +35,14 @@ export async function inspectLive(
     if ((await server.databaseIdentity(server.liveName)) === identity) return;
     throw changed('is no longer the one that was there when this began');
   };
+  // An export that was replayed and never served is nothing to lose; the swap keeps it as it is.
+  if (await hasImport({ server })) {
+    const assertUnchanged = async (): Promise<undefined> => {
+      await assertSame();
+      if (!(await hasImport({ server }))) throw changed('held an import when this began, which was finished since');
+    };
+    return { identity, held: undefined, assertUnchanged, release: async () => {} };
+  }
   const cluster = await readLiveCluster({ server });
   if (cluster === undefined) {
     const assertUnchanged = async (): Promise<undefined> => {

@@ -2,6 +2,7 @@ import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-mana
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import type { Database } from '#ports/database.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
+import { importMarkerTable } from '#store/import-marker.ts';
 import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { schemaVersion } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
@@ -9,6 +10,8 @@ import { createCluster, finishCreation } from './create-cluster.ts';
 import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
 import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
+import { importPending } from './find-import.ts';
+import { finishImport } from './finish-import.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
 import { rememberNode } from './remember-node.ts';
@@ -27,7 +30,7 @@ export interface OpenedCluster {
  * `repository-foreign`, `version-incompatible`, `sealing-unavailable`.
  */
 export async function openOrCreateCluster(context: OperationContext, host: Host): Promise<OpenedCluster> {
-  const row = await readLiveCluster(host);
+  const row = await readLiveClusterOrImport(context, host);
   if (row === undefined) {
     await refuseFilledRepository(host);
     const repository = host.store === undefined ? '' : ` and ${host.store.location}`;
@@ -47,10 +50,15 @@ const migrationWaitMs = operationLease.ttlMs + 5_000;
 export async function openCluster(
   context: OperationContext,
   host: Host,
-  options: { readonly migrate?: boolean } = {},
+  options: {
+    readonly migrate?: boolean;
+    /** `false` for what must change nothing: it throws `import-pending` then. */
+    readonly finishImport?: boolean;
+  } = {},
 ): Promise<Cluster> {
   const { server, store, sealing, localState } = host;
-  const row = await readLiveCluster(host);
+  const row =
+    options.finishImport === false ? await readLiveCluster(host) : await readLiveClusterOrImport(context, host);
   if (row === undefined) {
     await refuseFilledRepository(host);
     throw new EnclaveManagerError(
@@ -138,12 +146,27 @@ function union(first: readonly KeyringDocument[], second: readonly KeyringDocume
   return [...first, ...second.filter(({ path, bytes }) => !seen.has(`${path}\0${bytes.toString('base64')}`))];
 }
 
-/** The cluster row of the live database; `undefined` where there is no database, no schema or no cluster. */
+/** A replayed export is checked first, and then is the cluster. */
+async function readLiveClusterOrImport(context: OperationContext, host: Host): Promise<ClusterRow | undefined> {
+  try {
+    return await readLiveCluster(host);
+  } catch (error) {
+    if (!isEnclaveManagerError(error, 'import-pending')) throw error;
+    await finishImport(context, host, { trust: { kind: 'compared' } });
+    return await readLiveCluster(host);
+  }
+}
+
+/**
+ * The cluster row of the live database; `undefined` where there is no database, no schema or no cluster. Throws
+ * `import-pending` where the rows are those of an export that nobody has checked.
+ */
 export async function readLiveCluster({ server }: Pick<Host, 'server'>): Promise<ClusterRow | undefined> {
   if ((await server.databaseIdentity(server.liveName)) === undefined) return undefined;
   const database = server.open(server.liveName, { connections: 1 });
   try {
     const tables = await database.tableNames();
+    if (tables.includes(importMarkerTable)) throw await importPending(database, server);
     if (tables.includes('cluster')) return await readCluster(database.queries);
     if (tables.length === 0 || tables.includes('schema_migrations')) return undefined;
     throw new EnclaveManagerError(

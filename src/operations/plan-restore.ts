@@ -6,6 +6,7 @@ import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
+import { hasImport } from './find-import.ts';
 import { readLiveCluster } from './open-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
 import { findBackup, readCatalog, type Catalog } from './read-catalog.ts';
@@ -120,7 +121,7 @@ async function findOpeners(
 async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
   const { liveName, location, engine, version } = server;
   const exists = (await server.databaseIdentity(liveName)) !== undefined;
-  const cluster = exists ? await readLiveCluster({ server }) : undefined;
+  const cluster = exists && !(await hasImport({ server })) ? await readLiveCluster({ server }) : undefined;
   const live = exists
     ? { name: liveName, sizeBytes: await server.databaseSizeBytes(liveName), clusterId: cluster?.clusterId ?? null }
     : null;

@@ -3,7 +3,7 @@ import type { BackupId } from '#model/identifiers.ts';
 import type { RestoreId } from '#model/restore-names.ts';
 import type { Database } from '#ports/database.ts';
 import { readAuditHead } from '#store/audit.ts';
-import { beginNewLife } from './begin-new-life.ts';
+import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import type { OperationContext } from './context.ts';
 import type { Live } from './inspect-live.ts';
 import type { RestoreTarget } from './restore-target.ts';
@@ -56,9 +56,4 @@ export async function prepareStaging(
     async (queries) => await beginNewLife(context, queries, keyring, { record, action: 'restored', details }),
   );
   return incarnation;
-}
-
-/** One more than any incarnation seen, with fresh random bits, so that two restores never make the same one. */
-export function nextIncarnation(seen: readonly Incarnation[], random: Uint8Array): Incarnation {
-  return { number: 1 + Math.max(0, ...seen.map(({ number }) => number)), random: Buffer.from(random).toString('hex') };
 }

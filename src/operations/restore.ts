@@ -8,6 +8,7 @@ import { migrate } from '#store/migrate.ts';
 import { updateRestore } from '#store/restores.ts';
 import type { Host, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
+import { hasImport } from './find-import.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
 import { readLiveCluster } from './open-cluster.ts';
@@ -177,8 +178,9 @@ async function load(context: OperationContext, target: RestoreTarget, staging: D
   }
 }
 
-/** A database without a cluster holds nothing that anybody could go back to. One that got a cluster in the last moment stays. */
+/** A database without a cluster holds nothing that anybody could go back to. One that got a cluster in the last moment, or an import, stays. */
 async function dropEmpty(server: DatabaseServer, name: string): Promise<void> {
+  if (await hasImport({ server: { ...server, liveName: name } })) return;
   if ((await readLiveCluster({ server: { ...server, liveName: name } })) === undefined) await server.dropDatabase(name);
 }
 

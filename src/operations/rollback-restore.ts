@@ -6,12 +6,11 @@ import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { readAuditHead } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
 import { migrate } from '#store/migrate.ts';
-import { beginNewLife } from './begin-new-life.ts';
+import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { exchangedTables, findUndoable, type RollbackPlan, type Undoable } from './plan-rollback.ts';
-import { nextIncarnation } from './prepare-staging.ts';
 
 export interface RollbackResult {
   readonly incarnation: Incarnation;

@@ -82,6 +82,23 @@ async function describeBad(ports: ChunkPorts, chunk: StoredChunk, reason: string
   }
 }
 
+/** What a database must hold that was filled with these chunks. */
+export async function digestChunks(
+  ports: ChunkPorts,
+  chunks: readonly StoredChunk[],
+): Promise<WorkerResponses['digest-chunks']> {
+  const digest = new RowDigest();
+  const bad: BadObject[] = [];
+  let rows = 0;
+  for (const chunk of chunks) {
+    const fetched = await fetchChunk(ports.store, ports.keys, chunk);
+    rows += digest.addRows(fetched.rows);
+    if (fetched.bad !== undefined) bad.push(fetched.bad);
+    ports.emit({ event: 'bytes', count: chunk.rowBytes });
+  }
+  return { rows, digest: digest.bytes(), bad };
+}
+
 export async function digestRange(
   reader: RowReader,
   range: TableRange,

@@ -5,7 +5,7 @@ import type { ObjectStore, ObjectStoreConnection } from '#ports/object-store.ts'
 import type { Randomness } from '#ports/randomness.ts';
 import type { RowReader, RowWriter } from '#ports/row-transfer.ts';
 import { KnownChunks } from './known-chunks.ts';
-import { checkChunks, digestRange, loadChunks } from './load-chunks.ts';
+import { checkChunks, digestChunks, digestRange, loadChunks } from './load-chunks.ts';
 import { storeRange } from './store-range.ts';
 import type { FromWorker, WorkerRequest, WorkerResponses, WorkerSetup } from './worker-protocol.ts';
 
@@ -66,6 +66,8 @@ export class WorkerLoop {
         return await checkChunks({ store: await this.#openStore(), keys, emit }, request.chunks);
       case 'load-chunks':
         return await loadChunks({ store: await this.#openStore(), keys, emit }, await this.#openWriter(), request);
+      case 'digest-chunks':
+        return await digestChunks({ store: await this.#openStore(), keys, emit }, request.chunks);
       case 'digest-range':
         return await digestRange(await this.#openReader(), request.range, emit);
     }

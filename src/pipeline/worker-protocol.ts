@@ -34,6 +34,7 @@ export type WorkerRequest =
       readonly chunks: readonly StoredChunk[];
       readonly digest: boolean;
     }
+  | { readonly kind: 'digest-chunks'; readonly chunks: readonly StoredChunk[] }
   | { readonly kind: 'digest-range'; readonly range: TableRange };
 
 /** A chunk as it was cut: `object` is absent where the id is stored already. */
@@ -47,6 +48,7 @@ export interface WorkerResponses {
   readonly 'store-range': { readonly rows: number; readonly chunks: readonly CutChunk[] };
   readonly 'check-chunks': { readonly read: readonly string[]; readonly bad: readonly BadObject[] };
   readonly 'load-chunks': { readonly rows: number; readonly digest: Uint8Array; readonly bad: readonly BadObject[] };
+  readonly 'digest-chunks': { readonly rows: number; readonly digest: Uint8Array; readonly bad: readonly BadObject[] };
   readonly 'digest-range': { readonly rows: number; readonly digest: Uint8Array };
 }
 

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { readCluster } from '#store/cluster.ts';
+import { hasImportMarker } from '#store/import-marker.ts';
 import { readMaintenance } from '#store/maintenance.ts';
 import { acknowledgeMaintenance, heartbeat, registerServer, removeServer } from '#store/servers.ts';
 import { Gate } from './gate.ts';
@@ -8,6 +9,7 @@ import { Presence } from './presence.ts';
 import { SteppingClock } from './stepping-clock.fixture.ts';
 
 vi.mock('#store/cluster.ts');
+vi.mock('#store/import-marker.ts');
 vi.mock('#store/maintenance.ts');
 vi.mock('#store/servers.ts');
 
@@ -102,6 +104,22 @@ describe('Presence', () => {
       expect(await work).toBeInstanceOf(Event);
       expect(gate.isOpen).toBe(answers);
     }
+  });
+
+  it('stops serving when an export is replayed under it, says so once, and serves again when it is finished', async () => {
+    await presence.look();
+    vi.mocked(hasImportMarker).mockResolvedValue(true);
+    vi.mocked(readCluster).mockRejectedValue(new Error('there is no table yet'));
+    await presence.look();
+    await presence.look();
+    expect(gate.isOpen).toBe(false);
+    expect(gate.readiness.reasons).toEqual([expect.stringContaining('is not checked yet')]);
+    expect(logged).toEqual([expect.stringContaining('is not checked yet')]);
+    vi.mocked(hasImportMarker).mockResolvedValue(false);
+    liveIncarnation(2);
+    await presence.look();
+    expect(gate.isOpen).toBe(true);
+    expect(registerServer).toHaveBeenCalledTimes(2);
   });
 
   it('says once that the database does not answer, is not ready, and says when it answers again', async () => {

@@ -3,6 +3,7 @@ import { notReady, ready } from '#model/readiness.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Database } from '#ports/database.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
+import { hasImportMarker } from '#store/import-marker.ts';
 import { readMaintenance, type Maintenance } from '#store/maintenance.ts';
 import { acknowledgeMaintenance, heartbeat, registerServer, removeServer, type Registration } from '#store/servers.ts';
 import type { Gate } from './gate.ts';
@@ -31,6 +32,7 @@ export class Presence {
   #registeredUntilMs = -Infinity;
   #acknowledged: string | undefined;
   #trouble: string | undefined;
+  #isImporting = false;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -69,6 +71,8 @@ export class Presence {
 
   async #look(): Promise<void> {
     await this.#endWorkOfFormerLife();
+    if (await hasImportMarker(this.#parts.database)) return await this.#waitForImport();
+    this.#isImporting = false;
     const { queries } = this.#parts.database;
     const cluster = await readCluster(queries);
     if (cluster === undefined) throw new Error('the live database holds no cluster any more');
@@ -97,6 +101,15 @@ export class Presence {
     this.#registeredIn = life;
     this.#heartbeatMs = nowMs;
     this.#registeredUntilMs = nowMs + registrationMs;
+  }
+
+  /** Somebody replayed an export in place of what this manager served: nobody has checked those rows. */
+  async #waitForImport(): Promise<void> {
+    if (this.#isImporting) return;
+    const sentence = 'an export was replayed into the live database, and is not checked yet';
+    this.#parts.log(sentence);
+    await this.#parts.gate.close(notReady(sentence));
+    this.#isImporting = true;
   }
 
   get #isMaintenance(): boolean {

@@ -4,6 +4,7 @@ import { uuidv7 } from '#model/identifiers.ts';
 import { productVersion } from '#model/product.ts';
 import { notReady, type Readiness } from '#model/readiness.ts';
 import type { Host, OperationContext } from '#operations/context.ts';
+import { findImportStamp } from '#operations/find-import.ts';
 import { openCluster, openOrCreateCluster, type OpenedCluster } from '#operations/open-cluster.ts';
 import { readStatus } from '#operations/read-status.ts';
 import type { StartReport } from '#operations/start-report.ts';
@@ -11,6 +12,7 @@ import type { DatabaseServer } from '#ports/database.ts';
 import type { Progress } from '#ports/progress.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import { runAdmission } from './admission.ts';
+import { importNotReady, runImports, untilImportChanges } from './await-import.ts';
 import { proveOnce } from './first-proof.ts';
 import { Gate } from './gate.ts';
 import { Presence } from './presence.ts';
@@ -101,7 +103,11 @@ async function serveDatabase(
   const stop = new AbortController();
   const inner = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
   try {
-    await Promise.all([presence.run(inner.signal), serveWork(inner, parts, gate, host, opened, address)]);
+    await Promise.all([
+      presence.run(inner.signal),
+      runImports({ ...inner, progress: logged(parts.log) }, { host, database, gate, log: parts.log }),
+      serveWork(inner, parts, gate, host, opened, address),
+    ]);
     context.signal.throwIfAborted();
   } finally {
     stop.abort();
@@ -111,25 +117,36 @@ async function serveDatabase(
   }
 }
 
-/** Where the database is empty while backups exist, an external one is waited for; with the embedded one somebody must act. */
+/**
+ * Where the database is empty while backups exist, an external one is waited for; with the embedded one somebody must act.
+ * An import that does not serve is waited for in either.
+ */
 async function openWhenRestored(
   context: OperationContext,
   parts: ServeParts,
   gate: Gate,
   host: Host,
 ): Promise<OpenedCluster> {
-  let said = false;
+  let said: string | undefined;
   for (;;) {
     try {
       return await openOrCreateCluster(context, host);
     } catch (error) {
-      const mayComeBack = parts.configuration.database.kind === 'external';
-      if (!mayComeBack || !isEnclaveManagerError(error, 'restore-needed')) throw error;
-      if (!said) parts.log(`${error.message}. Waiting until it is restored: ${restoreCommands.join('; ')}`);
-      said = true;
-      gate.report(notReady(error.message, { commands: restoreCommands }));
+      context.signal.throwIfAborted();
+      if (!isEnclaveManagerError(error)) throw error;
+      const stamp = await findImportStamp(host.server).catch(() => undefined);
+      const mayComeBack =
+        stamp !== undefined ||
+        (parts.configuration.database.kind === 'external' &&
+          (error.code === 'restore-needed' || (said !== undefined && error.code === 'database-unreachable')));
+      if (!mayComeBack) throw error;
+      const wayOut = stamp === undefined ? `Waiting until it is restored: ${restoreCommands.join('; ')}` : error.hint;
+      if (said !== error.message) parts.log(`${error.message}. ${wayOut}`);
+      said = error.message;
+      gate.report(stamp === undefined ? notReady(error.message, { commands: restoreCommands }) : importNotReady(error));
+      if (stamp === undefined) await context.clock.sleep(restorePollMs, context.signal);
+      else await untilImportChanges(context, host, stamp, error);
     }
-    await context.clock.sleep(restorePollMs, context.signal);
   }
 }
 

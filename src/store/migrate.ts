@@ -53,16 +53,29 @@ export interface AppliedMigration {
 }
 
 /** The sentinel row has version 0: it serialises migrators on engines without advisory locks. */
-const migrationTable = `
-CREATE TABLE IF NOT EXISTS schema_migrations (
+const migrationColumns = `schema_migrations (
   version INT8 PRIMARY KEY,
   name TEXT NOT NULL,
   checksum TEXT NOT NULL,
   applied_at TIMESTAMPTZ NOT NULL
-);
+)`;
+
+const migrationTable = `
+CREATE TABLE IF NOT EXISTS ${migrationColumns};
 INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (0, 'lock', '', now())
 ON CONFLICT (version) DO NOTHING;
 `;
+
+/** What an export writes, so that the loaded database counts as migrated. */
+export function migrationTableStatements(applied: readonly Migration[], at: Date): string[] {
+  const rows = [{ version: 0, name: 'lock', checksum: '' }, ...applied].map(
+    ({ version, name, checksum }) => `(${version}, '${name}', '${checksum}', '${at.toISOString()}')`,
+  );
+  return [
+    `CREATE TABLE ${migrationColumns}`,
+    `INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES\n${rows.join(',\n')}`,
+  ];
+}
 
 async function createMigrationTable(database: Database): Promise<void> {
   if ((await database.tableNames()).includes('schema_migrations')) return;

@@ -27,6 +27,7 @@ anew, which heals older backups too.`,
   failures: [
     'repository-unreachable',
     'repository-foreign',
+    'import-pending',
     'lease-held',
     'database-unreachable',
     'no-space',

@@ -2,7 +2,7 @@ import type { DatabaseStatus } from '#operations/database-status.ts';
 import { defineCommand } from '#cli/command.ts';
 import { formatFields } from '#cli/output/table.ts';
 import { counted, formatSize, formatTime } from '#cli/output/units.ts';
-import { countSchema, incarnationSchema, leftDatabaseSchema, timeSchema } from '#cli/schemas.ts';
+import { backupIdSchema, countSchema, incarnationSchema, leftDatabaseSchema, timeSchema } from '#cli/schemas.ts';
 
 export const databaseStatus = defineCommand<DatabaseStatus>({
   noun: 'database',
@@ -24,6 +24,15 @@ Needs the database, no key. Changes nothing.`,
       schemaVersion: countSchema(z),
       programSchemaVersion: countSchema(z),
       cluster: z.object({ clusterId: z.uuid(), state: z.string(), incarnation: incarnationSchema(z) }).nullable(),
+      import: z
+        .object({
+          state: z.enum(['begun', 'complete', 'unreadable']),
+          backupId: backupIdSchema(z).nullable(),
+          sequence: z.int().min(1).nullable(),
+          startedAt: timeSchema(z).nullable(),
+          clusterId: z.uuid().nullable(),
+        })
+        .nullable(),
       servers: z.array(
         z.object({ host: z.string(), processId: countSchema(z), productVersion: z.string(), startedAt: timeSchema(z) }),
       ),
@@ -46,6 +55,7 @@ Needs the database, no key. Changes nothing.`,
           ? 'none'
           : `${status.cluster.clusterId}, incarnation ${status.cluster.incarnation.number}`,
       ],
+      ...(status.import === null ? [] : [['Import', importText(status.import)] as const]),
       ...status.servers.map(
         (server) =>
           ['Manager', `${server.host}, process ${server.processId}, since ${formatTime(server.startedAt)}`] as const,
@@ -56,6 +66,13 @@ Needs the database, no key. Changes nothing.`,
       ...status.missingPrivileges.map((sentence) => ['Lacks', sentence] as const),
     ]),
 });
+
+function importText({ state, backupId }: NonNullable<DatabaseStatus['import']>): string {
+  const what = `an export of ${backupId === null ? 'an unreadable backup' : `backup ${backupId}`}`;
+  if (state === 'complete') return `${what}, replayed; serve compares it and then serves`;
+  if (state === 'begun') return `${what}, NOT replayed to its end; it does not serve`;
+  return 'an export that somebody changed; it does not serve';
+}
 
 function schema({
   schemaVersion,

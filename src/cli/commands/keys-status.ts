@@ -11,7 +11,7 @@ the key of this host. No secret is shown.
 
 Needs the database and the key of this host. Changes nothing.`,
   examples: [{ command: 'enclave-manager keys status', means: 'which keys are in force' }],
-  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key'],
+  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key'],
   result: (z) =>
     z.object({
       clusterId: z.uuid(),
@@ -37,7 +37,7 @@ Needs the database and the key of this host. Changes nothing.`,
       }),
     }),
   run: async (environment) => {
-    const { keyring } = await environment.cluster();
+    const { keyring } = await environment.cluster({ finishImport: false });
     const { nodes, number, currentEpoch } = keyring.membership;
     const own = nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
     const epochs = keyring.epochs.map((epoch) => ({

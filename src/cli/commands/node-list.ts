@@ -13,7 +13,7 @@ opens them: at a start of its manager, once a day after that, or by node probe.
 
 Needs the database and the key of this host. Changes nothing.`,
   examples: [{ command: 'enclave-manager node list', means: 'which hosts can open the backups' }],
-  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key'],
+  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key'],
   result: (z) =>
     z.array(
       z.object({
@@ -30,7 +30,7 @@ Needs the database and the key of this host. Changes nothing.`,
     ),
   run: async (environment) => {
     const { readNodeProofTimes } = await import('#operations/read-openability.ts');
-    const cluster = await environment.cluster();
+    const cluster = await environment.cluster({ finishImport: false });
     const { keyring } = cluster;
     const provedAt = await readNodeProofTimes(cluster);
     const nodes = keyring.membership.nodes.map(({ nodeId, name, site, sealingProvider, grade, hardwareIdentity }) => ({

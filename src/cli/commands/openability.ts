@@ -26,6 +26,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
     'unexpected',
     'not-found',
     'repository-unreachable',
+    'import-pending',
     'database-unreachable',
     'sealing-unavailable',
     'no-key',
@@ -58,7 +59,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
     const { readOpenability } = await import('#operations/read-openability.ts');
     const without = options['without'];
     const name = typeof without === 'string' ? without : undefined;
-    const result = await readOpenability(environment.context, await environment.cluster(), name);
+    const result = await readOpenability(environment.context, await environment.cluster({ finishImport: false }), name);
     return { result, exitCode: result.lost.length === 0 ? 0 : 1 };
   },
   render: (result, style) =>

@@ -15,6 +15,9 @@ them back by schedule, and answers /livez and /readyz.
 Where the database is empty while backups exist nothing is created. With the embedded database it then exits 12 with the
 commands that restore; with an external one it stays up, answers 503 on /readyz, and serves as soon as it is restored.
 
+An export that was replayed into the database is compared with its backup, row for row, and then serves. While the replay is
+incomplete, or where something differs, the manager stays up, and /readyz answers 503 and says why and what to do.
+
 Stops cleanly on Ctrl-C and SIGTERM and then exits 0. With --json it prints one document when it is up.`,
   examples: [
     { command: 'enclave-manager serve', means: 'everything in ./data' },

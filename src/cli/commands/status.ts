@@ -18,6 +18,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
   failures: [
     'unexpected',
     'restore-needed',
+    'import-pending',
     'database-unreachable',
     'sealing-unavailable',
     'no-key',
@@ -27,7 +28,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
   run: async (environment) => {
     const { readStatus } = await import('#operations/read-status.ts');
     const { backupSchedule, drillSchedule, verifyPeriodMs } = environment.configuration;
-    const cluster = await environment.cluster();
+    const cluster = await environment.cluster({ finishImport: false });
     const onOneDisk = await environment.findOnOneDisk();
     const result = await readStatus(environment.context, cluster, {
       backupSchedule,

@@ -1,5 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { errnoName, fromFileSystemError } from '#errors/file-system-error.ts';
+import type { ByteSink } from '#ports/byte-sink.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Progress } from '#ports/progress.ts';
 import { spellCommands } from './program-name.ts';
@@ -64,6 +66,17 @@ export class Output {
     return spellCommands(text, this.options.program ?? 'enclave-manager');
   }
 
+  /** Standard output for data of any size; `usage` on a terminal, unless that is what was asked for. */
+  dataSink(options: { readonly onTerminal: boolean }): ByteSink {
+    const { stdout } = this.#streams;
+    if (stdout.isTTY === true && !options.onTerminal) {
+      throw new EnclaveManagerError('usage', 'this would print all of it on the terminal', {
+        hint: 'Name a file: --output FILE. Or redirect it; --output - prints it here all the same.',
+      });
+    }
+    return { write: (bytes) => writeAll(stdout, bytes) };
+  }
+
   /** A line beside the data. */
   note(message: string): void {
     if (!this.options.quiet) this.#streams.stderr.write(`${printableLines(this.#spell(message))}\n`);
@@ -111,6 +124,26 @@ export class Output {
       });
     }
   }
+}
+
+/** Resolves when the stream took it, so that no more than one piece is ever waiting. */
+async function writeAll(stream: NodeJS.WritableStream, bytes: Uint8Array): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  stream.write(bytes, (error) => (error ? reject(error) : resolve()));
+  try {
+    await promise;
+  } catch (error) {
+    throw fromStreamError(error);
+  }
+}
+
+function fromStreamError(error: unknown): unknown {
+  if (!['EPIPE', 'ERR_STREAM_DESTROYED'].includes(errnoName(error) ?? ''))
+    return fromFileSystemError(error, 'standard output');
+  return new EnclaveManagerError('interrupted', 'whoever read standard output left before its end', {
+    hint: 'What it has read is not complete. Run the command again.',
+    cause: error,
+  });
 }
 
 async function ask(

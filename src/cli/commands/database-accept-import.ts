@@ -1,0 +1,119 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { defineCommand, type Input } from '#cli/command.ts';
+import { formatFields } from '#cli/output/table.ts';
+import { counted, formatTime } from '#cli/output/units.ts';
+import { backupIdSchema, countSchema, fingerprintSchema, incarnationSchema } from '#cli/schemas.ts';
+import type { ImportCheck } from '#operations/import-check.ts';
+import type { OpenedImport } from '#operations/open-import.ts';
+
+export const databaseAcceptImport = defineCommand({
+  noun: 'database',
+  verb: 'accept-import',
+  summary: 'serve a replayed export that the manager does not accept by itself',
+  description: `The manager serves a replayed export by itself when every row is that of the backup in the repository. Where there is no
+repository, where rows differ, or where this host remembers no cluster, a person decides: this command compares what can
+be compared, shows what it found, asks, and makes the database serve. The audit log keeps who named which key, and every
+difference.
+
+A replay that has not ended, a manifest or keys that are not authentic, and tables of another shape are never accepted. An
+export older than the newest backup that this host has seen needs --older.
+
+Needs the database and the key of this host.`,
+  options: [
+    { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from the newest recovery line' },
+    { flag: '--older', help: 'the export is older than what this host has seen, and that is meant' },
+  ],
+  examples: [
+    {
+      command: 'enclave-manager database accept-import --cluster-key sha256:…',
+      means: 'shows what was found and asks',
+    },
+    { command: 'enclave-manager database accept-import --cluster-key sha256:… --yes', means: 'for scripts' },
+  ],
+  failures: [
+    'not-found',
+    'repository-unreachable',
+    'repository-foreign',
+    'import-pending',
+    'lease-held',
+    'database-unreachable',
+    'sealing-unavailable',
+    'damaged',
+    'forged',
+    'no-key',
+    'version-incompatible',
+    'rows-differ',
+    'not-permitted',
+    'interrupted',
+  ],
+  result: (z) =>
+    z.object({
+      backupId: backupIdSchema(z),
+      sequence: countSchema(z),
+      clusterKey: fingerprintSchema(z),
+      incarnation: incarnationSchema(z),
+      compared: z.boolean(),
+      notCompared: z.string().nullable(),
+      differences: z.array(z.string()),
+    }),
+  run: async (environment, input) => {
+    const trust = readTrust(input);
+    environment.output.requireTerminal();
+    const { finishImport } = await import('#operations/finish-import.ts');
+    const confirm = async (opened: OpenedImport, check: ImportCheck): Promise<void> =>
+      await environment.output.confirm(describe(opened, check), 'Serve it as it is?', environment.context.signal);
+    const host = await environment.host();
+    const finished = await finishImport(environment.context, host, { trust, confirm });
+    if (finished === undefined) {
+      throw new EnclaveManagerError(
+        'not-found',
+        `the database "${host.server.liveName}" at ${host.server.location} holds no import to accept`,
+        { hint: 'See what it holds: database status.' },
+      );
+    }
+    const { backupId, sequence, clusterKey, incarnation, check } = finished;
+    const { notCompared, differences } = check;
+    const compared = notCompared === null;
+    return {
+      result: { backupId, sequence, clusterKey, incarnation, compared, notCompared, differences: [...differences] },
+    };
+  },
+  render: ({ backupId, differences, compared }, style) => {
+    const how = !compared
+      ? 'its rows were not compared'
+      : differences.length === 0
+        ? 'every row is that of the backup'
+        : `with ${counted(differences.length, 'difference')}`;
+    return `${style.good('Accepted')} the import of backup ${style.bold(backupId)}: ${how}. The manager serves it now\n`;
+  },
+});
+
+function readTrust({ options }: Input) {
+  const clusterKey = options['cluster-key'];
+  if (typeof clusterKey !== 'string' || clusterKey === '') {
+    throw new EnclaveManagerError('usage', 'no cluster key was given', {
+      hint: 'Add --cluster-key with the fingerprint from the newest recovery line: every backup prints one.',
+    });
+  }
+  return { kind: 'accepted' as const, clusterKey, older: options['older'] === true };
+}
+
+function describe({ manifest, keyring }: OpenedImport, { notCompared, differences }: ImportCheck): string {
+  const { id, sequence, startedAt, rows } = manifest.summary;
+  const found =
+    notCompared === null
+      ? differences.length === 0
+        ? 'every row is that of the backup'
+        : differences.slice(0, 20).join('; ')
+      : `not compared: ${notCompared}`;
+  return formatFields([
+    ['Backup', `${id}, sequence ${sequence}, taken ${formatTime(startedAt)}, ${counted(rows, 'row')}`],
+    ['Cluster', keyring.clusterId],
+    ['Cluster key', keyring.fingerprint],
+    [
+      'Membership',
+      `number ${keyring.membership.number}: ${keyring.membership.nodes.map(({ name }) => name).join(', ')}`,
+    ],
+    ['Rows', found],
+  ]);
+}

@@ -1,0 +1,207 @@
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { sealColumn } from '#keys/sealed-column.ts';
+import type { Incarnation } from '#model/backup.ts';
+import { timedId, type BackupId } from '#model/identifiers.ts';
+import type { Database } from '#ports/database.ts';
+import { readCluster } from '#store/cluster.ts';
+import { resetEphemeralTables } from '#store/ephemeral-tables.ts';
+import { dropImportMarker, readImportMarker, recordImportCheck } from '#store/import-marker.ts';
+import { requireLease } from '#store/lease-rows.ts';
+import { acquireLease } from '#store/leases.ts';
+import type { Lease } from '#store/held-lease.ts';
+import { migrate } from '#store/migrate.ts';
+import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
+import { compareImport } from './compare-import.ts';
+import { operationLease, type Host, type OperationContext } from './context.ts';
+import { importCheckPlace, readImportCheck, type ImportCheck } from './import-check.ts';
+import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-import.ts';
+import { openImport, type OpenedImport } from './open-import.ts';
+import { rememberNode } from './remember-node.ts';
+import { rememberSequence } from './remember-sequence.ts';
+
+export interface FinishedImport {
+  readonly backupId: BackupId;
+  readonly sequence: number;
+  readonly startedAt: string;
+  readonly clusterKey: string;
+  readonly incarnation: Incarnation;
+  readonly check: ImportCheck;
+}
+
+export interface FinishOptions {
+  readonly trust: ImportTrust;
+  /** Asked before anything is written; throws to stop. */
+  readonly confirm?: (opened: OpenedImport, check: ImportCheck) => Promise<void>;
+}
+
+/**
+ * Makes a replayed export serve: keys and manifest are proved, every row is compared with the backup, then the rows begin
+ * a new life as after a restore, and the marker goes in the same transaction. Crashed anywhere, the marker is still there
+ * and the next one goes on; of two at once one waits (`lease-held`). `undefined` where there is no import.
+ */
+export async function finishImport(
+  context: OperationContext,
+  host: Host,
+  options: FinishOptions,
+): Promise<FinishedImport | undefined> {
+  const { server } = host;
+  if ((await server.databaseIdentity(server.liveName)) === undefined) return undefined;
+  const database = server.open(server.liveName);
+  try {
+    return await finishIn(context, host, database, options);
+  } catch (error) {
+    throw isEnclaveManagerError(error) ? error : notAnExport(error, context.signal);
+  } finally {
+    await database.close();
+  }
+}
+
+async function finishIn(
+  context: OperationContext,
+  host: Host,
+  database: Database,
+  options: FinishOptions,
+): Promise<FinishedImport | undefined> {
+  context.progress.phase('looking at the import');
+  const before = await open(host, database, options.trust);
+  if (before === undefined) return undefined;
+  if (readImportCheck(before, await importCheckPlace(host, before)) === undefined)
+    checkImportTrust(before, await host.localState.read(), options.trust);
+  const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
+  const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
+  try {
+    context.crashPoints.reach('import.lease-taken');
+    // Whoever had the lease before may have finished it.
+    const opened = await open(host, database, options.trust);
+    return opened && (await finishUnderLease(held, host, database, lease, opened, options));
+  } finally {
+    await lease.release();
+  }
+}
+
+async function open(host: Host, database: Database, trust: ImportTrust): Promise<OpenedImport | undefined> {
+  const marker = await readImportMarker(database);
+  if (marker === undefined) return undefined;
+  return await openImport(host, database, marker, trust.kind === 'accepted' ? { clusterKey: trust.clusterKey } : {});
+}
+
+async function finishUnderLease(
+  context: OperationContext,
+  host: Host,
+  database: Database,
+  lease: Lease,
+  opened: OpenedImport,
+  options: FinishOptions,
+): Promise<FinishedImport> {
+  const { keyring, manifest } = opened;
+  const place = await importCheckPlace(host, opened);
+  const check = readImportCheck(opened, place) ?? (await checkRows(context, database, opened, options));
+  context.crashPoints.reach('import.compared');
+  const sealed = sealColumn(keyring.currentEpoch, place, Buffer.from(JSON.stringify(check)), context.randomness);
+  await database.transaction(async (queries) => {
+    await requireLease(queries, lease.token);
+    await recordImportCheck(queries, sealed);
+  });
+  context.crashPoints.reach('import.recorded');
+  context.progress.phase('bringing the import to today');
+  await migrate(database);
+  context.crashPoints.reach('import.migrated');
+  const incarnation = await begin(context, database, lease, opened, check);
+  context.crashPoints.reach('import.finished');
+  const { localState, sealing } = host;
+  await rememberNode({ keyring, localState }, sealing);
+  const { id, sequence, startedAt } = manifest.summary;
+  await rememberSequence({ keyring, localState }, Math.max(sequence, opened.repository?.catalog.highestSequence ?? 0));
+  context.progress.end();
+  return { backupId: id, sequence, startedAt, clusterKey: keyring.fingerprint, incarnation, check };
+}
+
+async function checkRows(
+  context: OperationContext,
+  database: Database,
+  opened: OpenedImport,
+  { trust, confirm }: FinishOptions,
+): Promise<ImportCheck> {
+  const compared = await compare(context, database, opened, trust);
+  refuseDifferences(opened.manifest.summary.id, compared.differences, trust);
+  const check = { ...compared, acceptedFor: trust.kind === 'accepted' ? trust.clusterKey : null };
+  await confirm?.(opened, check);
+  context.signal.throwIfAborted();
+  return check;
+}
+
+async function compare(
+  context: OperationContext,
+  database: Database,
+  { repository, keyring, manifest }: OpenedImport,
+  trust: ImportTrust,
+): Promise<Pick<ImportCheck, 'notCompared' | 'differences'>> {
+  if (repository === undefined) return { notCompared: 'there is no repository', differences: [] };
+  try {
+    const differences = await compareImport(context, { store: repository.store, keyring }, manifest, database);
+    return { notCompared: null, differences };
+  } catch (error) {
+    if (trust.kind !== 'accepted' || !isEnclaveManagerError(error, 'damaged')) throw error;
+    return { notCompared: error.message, differences: [] };
+  }
+}
+
+/** The step that a restore ends with, and the end of the marker, together or not at all. */
+async function begin(
+  context: OperationContext,
+  database: Database,
+  lease: Lease,
+  { keyring, manifest, repository }: OpenedImport,
+  check: ImportCheck,
+): Promise<Incarnation> {
+  const { id, sequence } = manifest.summary;
+  const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
+  const row = await readCluster(database.queries);
+  if (row?.clusterId !== keyring.clusterId)
+    throw new EnclaveManagerError(
+      'rows-differ',
+      `the import's rows are of cluster ${row?.clusterId}, not ${keyring.clusterId}`,
+    );
+  const seen = [manifest.summary, ...(repository?.catalog.backups.map(({ entry }) => entry) ?? []), row];
+  const incarnation = nextIncarnation(
+    seen.map((each) => each.incarnation),
+    context.randomness.bytes(8),
+  );
+  const now = context.clock.now();
+  const record = {
+    restoreId,
+    backupId: id,
+    backupSequence: sequence,
+    state: 'complete' as const,
+    incarnation,
+    begunBy: context.holder,
+    begunAt: now,
+    endedAt: now,
+    safetyBackupId: null,
+    beforeDatabase: null,
+    replacedIncarnation: null,
+    replacedAudit: null,
+    cleanedUpAt: null,
+  };
+  const details = { restoreId, incarnation: { ...incarnation }, ...check, differences: [...check.differences] };
+  await database.transaction(async (queries) => {
+    await requireLease(queries, lease.token);
+    await resetEphemeralTables(queries);
+    await beginNewLife(context, queries, keyring, { record, action: 'imported', details });
+    await dropImportMarker(queries);
+    context.crashPoints.reach('import.prepared');
+  });
+  return incarnation;
+}
+
+/** Somebody may have made anything of the tables; what PostgreSQL then says is no bug of ours. */
+function notAnExport(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  const message = error instanceof Error ? error.message : String(error);
+  const refused = error instanceof Error && 'code' in error && /^[0-9A-Z]{5}$/.test(String(error.code));
+  if (!refused) return error;
+  return new EnclaveManagerError('rows-differ', `the import is not what an export makes: ${message}`, {
+    hint: 'Drop and create the database and replay an export that nobody changed, or restore: restore run latest.',
+    cause: error,
+  });
+}
