@@ -1,8 +1,10 @@
 /** Which provider seals the key of this host: what was set, what was decided before, or what hardware there is. */
 import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Configuration } from '#config/configuration.ts';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
+import { createSgxSealing } from '#adapters/sgx/sgx-sealing.ts';
 import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
@@ -49,6 +51,9 @@ async function chooseSealing(
 /** Best first; what is decided here is recorded once this host belongs to a cluster. */
 async function findHardware({ sealing, database }: Configuration): Promise<SealingChoice> {
   if (await isThere(sealing.keyFile)) return { provider: 'software', why: `its key file ${sealing.keyFile} is there` };
+  if (await isThere(join(sealing.sgxDirectory, 'keys', '_sgx_mrsigner'))) {
+    return { provider: 'sgx', why: `this is an SGX enclave: ${sealing.sgxDirectory} has its keys` };
+  }
   const tpm = await findTpm(sealing.tpm);
   if (tpm.found) return { provider: 'tpm2', why: `a TPM answers at ${sealing.tpm.tcti}` };
   if (database.kind === 'embedded') return { provider: 'software', why: `no hardware can be used: ${tpm.why}` };
@@ -74,9 +79,7 @@ function makeSealing(provider: SealingProvider, { sealing }: Configuration, keyE
     case 'tpm2':
       return createTpm2Sealing({ device: { tcti: sealing.tpm.tcti }, selection: sealing.tpm.selection, ...ports });
     case 'sgx':
-      throw new EnclaveManagerError('sealing-unavailable', 'the key of this host was sealed by SGX', {
-        hint: 'Use a version of Enclave Manager that has SGX sealing.',
-      });
+      return createSgxSealing({ directory: sealing.sgxDirectory, ...ports });
   }
 }
 

@@ -111,12 +111,6 @@ describe('inspectConfiguration', () => {
     expect(problemsOf({ ENCLAVE_MANAGER_REPOSITORY: repository })).toEqual([expect.stringContaining(problem)]);
   });
 
-  it('says that sgx is not in this version', () => {
-    expect(problemsOf({ ENCLAVE_MANAGER_SEALING: 'sgx' })).toEqual([
-      'ENCLAVE_MANAGER_SEALING=sgx: is a sealing provider that this version does not have',
-    ]);
-  });
-
   it.each(['cmd:sh -c id', '/tmp/evil.so', 'device:', '', 'device:/dev/tpm 0', `device:${'x'.repeat(2000)}`])(
     'takes nothing for a TPM that would run or load something else: %j',
     (tcti) => {

@@ -32,6 +32,8 @@ export type StoredRepository = Exclude<RepositoryChoice, { readonly kind: 'none'
 export interface SealingSetting {
   readonly choice: SealingChoice;
   readonly keyFile: string;
+  /** Of Gramine's attestation files. */
+  readonly sgxDirectory: string;
   readonly tpm: {
     /** How tpm2-tools name the device. */
     readonly tcti: string;
@@ -80,6 +82,7 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
     sealing: {
       choice: values.sealing!,
       keyFile,
+      sgxDirectory: values.sgxDirectory!,
       tpm: {
         tcti: values.tpmTcti!,
         named: settings.some(({ name, source }) => name === 'tpmTcti' && source !== 'default'),

@@ -58,8 +58,15 @@ export const options = {
     environment: 'ENCLAVE_MANAGER_SEALING',
     flag: '--sealing <provider>',
     default: 'auto',
-    help: 'what seals the key of this host: auto, tpm2, or software (for development)',
+    help: 'what seals the key of this host: auto, sgx, tpm2, or software (for development)',
     parse: parseSealing,
+  }),
+  sgxDirectory: option({
+    environment: 'ENCLAVE_MANAGER_SGX_DIRECTORY',
+    flag: '--sgx-directory <directory>',
+    default: '/dev/attestation',
+    help: 'where Gramine shows an enclave its keys and quotes',
+    parse: parsePath,
   }),
   tpmTcti: option({
     environment: 'ENCLAVE_MANAGER_TPM_TCTI',

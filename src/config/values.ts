@@ -49,14 +49,11 @@ export function nameFromHost(host: string): string {
   return cleaned === '' ? 'localhost' : cleaned;
 }
 
-export type SealingChoice = 'auto' | 'software' | 'tpm2';
+export type SealingChoice = 'auto' | 'software' | 'tpm2' | 'sgx';
 
 export function parseSealing(text: string): SealingChoice {
-  if (text === 'auto' || text === 'software' || text === 'tpm2') return text;
-  if (text === 'sgx') {
-    throw new OptionProblem('is a sealing provider that this version does not have', 'Use auto, tpm2 or software.');
-  }
-  throw new OptionProblem('is not a sealing provider', 'Use auto, tpm2 or software.');
+  if (text === 'auto' || text === 'software' || text === 'tpm2' || text === 'sgx') return text;
+  throw new OptionProblem('is not a sealing provider', 'Use auto, sgx, tpm2 or software.');
 }
 
 /** Ways to a TPM that tpm2-tools have, without those that run commands. */

@@ -137,6 +137,12 @@ export const errorCodes = {
     means: 'not permitted',
     hint: 'Ask somebody who may do this.',
   },
+  'evidence-rejected': {
+    exitCode: 40,
+    httpStatus: 403,
+    means: 'the evidence about the hardware of a host does not prove what it should',
+    hint: 'Enrol that host again with evidence of its own hardware and collateral that is in force.',
+  },
   interrupted: {
     exitCode: 130,
     httpStatus: 499,
