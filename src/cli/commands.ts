@@ -5,6 +5,7 @@ import { backupCreate } from './commands/backup-create.ts';
 import { backupDrill } from './commands/backup-drill.ts';
 import { backupExport } from './commands/backup-export.ts';
 import { backupList } from './commands/backup-list.ts';
+import { backupPrune } from './commands/backup-prune.ts';
 import { backupShow } from './commands/backup-show.ts';
 import { backupVerify } from './commands/backup-verify.ts';
 import { configShow } from './commands/config-show.ts';
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   backupVerify,
   backupDrill,
   backupExport,
+  backupPrune,
   restorePlan,
   restoreRun,
   restoreRollback,

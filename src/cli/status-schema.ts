@@ -34,7 +34,13 @@ export const statusSchema = (z: Zod) =>
     backups: countSchema(z),
     highestSequence: countSchema(z),
     newestStartedAt: timeSchema(z).nullable(),
-    schedules: z.object({ backup: scheduleSchema(z), drill: scheduleSchema(z), verify: scheduleSchema(z) }),
+    schedules: z.object({
+      backup: scheduleSchema(z),
+      drill: scheduleSchema(z),
+      verify: scheduleSchema(z),
+      prune: scheduleSchema(z),
+    }),
+    inGrace: z.object({ objects: countSchema(z), since: timeSchema(z).nullable() }).nullable(),
     openers: z.array(z.object({ nodeId: z.uuid(), name: z.string(), site: z.string().nullable() })),
     leftDatabases: z.array(leftDatabaseSchema(z)),
   });

@@ -21,13 +21,19 @@ export function statusText(status: Status, style: Style): string {
   return `${headline}\n\n${fields}${findingsText(status.findings, style)}`;
 }
 
-function scheduleFields({ schedules }: Status): (readonly [string, string])[] {
+function scheduleFields({ schedules, inGrace }: Status): (readonly [string, string])[] {
   return [
     ['Next backup', nextRun(schedules.backup)],
     ['Next drill', nextRun(schedules.drill)],
     ['Next reading', nextRun(schedules.verify)],
+    ['Next prune', `${nextRun(schedules.prune)}${waiting(inGrace)}`],
   ];
 }
+
+const waiting = (inGrace: Status['inGrace']): string =>
+  inGrace === null || inGrace.objects === 0
+    ? ''
+    : `; ${counted(inGrace.objects, 'object')} to be deleted after the grace`;
 
 /** When it is due, by which schedule, and what became of the runs before. */
 export function nextRun({ schedule, nextDue, overdue, history }: ScheduleStatus): string {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { refuseEmptyPolicy, type RetentionPolicy } from '#model/retention.ts';
 import type { Schedule } from '#model/schedule.ts';
 import type { PcrSelection } from '#model/tpm/pcr-selection.ts';
 import type { DatabaseAddress } from './database-url.ts';
@@ -17,6 +18,8 @@ export interface Configuration {
   readonly site: string | undefined;
   readonly backupSchedule: Schedule | undefined;
   readonly drillSchedule: Schedule | undefined;
+  readonly pruneSchedule: Schedule | undefined;
+  readonly pruning: { readonly policy: RetentionPolicy; readonly graceMs: number };
   readonly verifyPeriodMs: number;
   readonly listen: ListenAddress;
 }
@@ -61,6 +64,8 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
     values.repository?.kind === 's3' ? read.problems : read.problems.filter((problem) => !concernsNobody(problem));
   const dataDirectory = values.dataDirectory ?? join(sources.workingDirectory, 'data');
   const keyFile = values.sealingKeyFile ?? join(dataDirectory, 'keys', 'host.key');
+  const policy = policyOf(values);
+  problems.push(...policyProblems(policy));
   const derived = {
     repository: join(dataDirectory, 'backups'),
     sealingKeyFile: keyFile,
@@ -93,6 +98,8 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
     site: values.site,
     backupSchedule: values.backupSchedule,
     drillSchedule: values.drillSchedule,
+    pruneSchedule: values.pruneSchedule,
+    pruning: { policy, graceMs: values.pruneGraceMs! },
     verifyPeriodMs: values.verifyPeriodMs!,
     listen: values.listen!,
   };
@@ -102,6 +109,29 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
 function chooseRepository(read: ReadSettings, sources: ConfigurationSources): RepositoryChoice | undefined {
   const { repository } = read.values;
   return repository?.kind === 's3' ? chooseBucket(repository, read, sources) : repository;
+}
+
+function policyOf(values: ReadSettings['values']): RetentionPolicy {
+  return {
+    last: values.keepLast,
+    hourly: values.keepHourly,
+    daily: values.keepDaily,
+    weekly: values.keepWeekly,
+    monthly: values.keepMonthly,
+    yearly: values.keepYearly,
+    minimumAgeMs: values.keepMinimumAgeMs,
+    safety: values.keepSafety,
+  };
+}
+
+function policyProblems(policy: RetentionPolicy): Problem[] {
+  try {
+    refuseEmptyPolicy(policy);
+    return [];
+  } catch (error) {
+    if (!isEnclaveManagerError(error)) throw error;
+    return [{ setting: 'ENCLAVE_MANAGER_KEEP_LAST', message: error.message, hint: error.hint }];
+  }
 }
 
 const derivedValue = (derived: Readonly<Record<string, string>>, name: string): string | null => derived[name] ?? null;

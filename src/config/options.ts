@@ -1,13 +1,16 @@
 import { defaultPcrSelection } from '#model/tpm/pcr-selection.ts';
 import { parseDatabaseUrl, maskDatabaseUrl } from './database-url.ts';
-import { option } from './option.ts';
+import { option, type Option } from './option.ts';
 import { maskUserOfUrl, parseRepository } from './repository-location.ts';
 import { s3Options } from './s3-options.ts';
 import {
   parseDuration,
   parseFlag,
+  parseGrace,
+  parseKept,
   parseListenAddress,
   parseName,
+  parseOptionalDuration,
   parsePath,
   parsePcrs,
   parseScheduleText,
@@ -15,6 +18,17 @@ import {
   parseSecret,
   parseTcti,
 } from './values.ts';
+
+/** One number of the retention policy. */
+const keep = (name: string, flag: string, what: string): Option<number | undefined> =>
+  option({
+    environment: `ENCLAVE_MANAGER_KEEP_${name}`,
+    flag: `--keep-${flag} <number>`,
+    default: '',
+    defaultMeans: 'no such rule',
+    help: `how many to keep of ${what}`,
+    parse: parseKept,
+  });
 
 /** Every option of the program. Parser, help, `config show`, `docs/cli.md` and the reading of the environment derive from it. */
 export const options = {
@@ -126,6 +140,35 @@ export const options = {
     default: '30d',
     help: 'every stored chunk is read back at least once in this time: 30d, 72h',
     parse: parseDuration,
+  }),
+  pruneSchedule: option({
+    environment: 'ENCLAVE_MANAGER_PRUNE_SCHEDULE',
+    flag: '--prune-schedule <cron>',
+    default: '',
+    help: 'when serve removes backups that no number below keeps, and objects that no backup needs; empty: never',
+    parse: parseScheduleText,
+  }),
+  pruneGraceMs: option({
+    environment: 'ENCLAVE_MANAGER_PRUNE_GRACE',
+    flag: '--prune-grace <duration>',
+    default: '72h',
+    help: 'how long prune leaves an object that no backup needs before it deletes it: at least 24h',
+    parse: parseGrace,
+  }),
+  keepLast: keep('LAST', 'last', 'the newest backups'),
+  keepHourly: keep('HOURLY', 'hourly', 'the newest backup of each of the last hours that have one'),
+  keepDaily: keep('DAILY', 'daily', 'the newest backup of each of the last days (UTC) that have one'),
+  keepWeekly: keep('WEEKLY', 'weekly', 'the newest backup of each of the last weeks (from Monday) that have one'),
+  keepMonthly: keep('MONTHLY', 'monthly', 'the newest backup of each of the last months that have one'),
+  keepYearly: keep('YEARLY', 'yearly', 'the newest backup of each of the last years that have one'),
+  keepSafety: keep('SAFETY', 'safety', 'safety backups, which restores take and the other numbers do not count'),
+  keepMinimumAgeMs: option({
+    environment: 'ENCLAVE_MANAGER_KEEP_MINIMUM_AGE',
+    flag: '--keep-minimum-age <duration>',
+    default: '',
+    defaultMeans: 'none',
+    help: 'keep every backup that is younger than this, measured from the newest one: 30d, 72h',
+    parse: parseOptionalDuration,
   }),
   listen: option({
     environment: 'ENCLAVE_MANAGER_LISTEN',

@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
+import { minimumGraceMs } from '#model/prune-rules.ts';
 import { parseSchedule, type Schedule } from '#model/schedule.ts';
 import { parsePcrSelection, type PcrSelection } from '#model/tpm/pcr-selection.ts';
 import { OptionProblem, type Place } from './option.ts';
@@ -92,6 +93,27 @@ export function parseDuration(text: string): number {
   if (durationMs >= minimumPeriodMs && durationMs <= maximumPeriodMs) return durationMs;
   throw new OptionProblem('is out of range', 'Choose between 1h and 3650d.');
 }
+
+/** The shortest that backups rely on (see `model/prune-rules.ts`). */
+export function parseGrace(text: string): number {
+  const graceMs = parseDuration(text);
+  if (graceMs >= minimumGraceMs) return graceMs;
+  throw new OptionProblem('is too short', 'Backups rely on at least 24h.');
+}
+
+const maximumKept = 100_000;
+
+/** How many backups a rule keeps; empty: there is no such rule. */
+export function parseKept(text: string): number | undefined {
+  if (text === '') return undefined;
+  const number = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (number <= maximumKept) return number;
+  throw new OptionProblem('is not a number of backups', `Use a whole number from 0 to ${maximumKept}, or unset it.`);
+}
+
+/** Empty: none. */
+export const parseOptionalDuration = (text: string): number | undefined =>
+  text === '' ? undefined : parseDuration(text);
 
 export interface ListenAddress {
   readonly host: string;

@@ -11,6 +11,7 @@ export const keyringPrefix = 'keyring/';
 export const chunksPrefix = 'chunks/';
 export const backupsPrefix = 'backups/';
 export const verificationsPrefix = 'verifications/';
+export const condemnedPrefix = 'condemned/';
 
 const objectNamePattern = /^([0-9a-f]{64})\.([0-9a-f]{16})$/;
 const namedDocument = /^([^/]+)\.json$/;
@@ -60,6 +61,15 @@ export function verificationPath(verificationId: string): string {
 
 export function parseVerificationPath(path: string): string | undefined {
   return parseTimedPath(verificationsPrefix, path);
+}
+
+/** `condemned/<condemned id>.json` */
+export function condemnedPath(condemnedId: string): string {
+  return `${condemnedPrefix}${condemnedId}.json`;
+}
+
+export function parseCondemnedPath(path: string): string | undefined {
+  return parseTimedPath(condemnedPrefix, path);
 }
 
 function parseTimedPath(prefix: string, path: string): string | undefined {

@@ -18,6 +18,7 @@ const well: HealthFacts = {
   backupDue: due(false),
   drillDue: due(false),
   verifyDue: due(false),
+  pruneDue: due(false),
   failedRuns: [],
   onOneDisk: [],
   softwareSealing: false,
@@ -82,6 +83,11 @@ describe('judgeHealth', () => {
       failedRuns: [{ kind: 'backup', at: '2026-11-23T00:00:01.000Z', message: 'no space is left in /backups' }],
     };
     expect(codesOf(facts)).toEqual({ healthy: false, codes: ['drill-failed', 'backup-overdue', 'run-failed'] });
+  });
+
+  it('is unhealthy when a prune that is scheduled does not come', () => {
+    expect(codesOf({ pruneDue: due(true) })).toEqual({ healthy: false, codes: ['prune-overdue'] });
+    expect(codesOf({ pruneDue: undefined })).toEqual({ healthy: true, codes: [] });
   });
 
   it('stays healthy on one disk with a key file and one host, and warns of all three', () => {

@@ -17,6 +17,7 @@ export interface HealthFacts {
   readonly backupDue: Due | undefined;
   readonly drillDue: Due | undefined;
   readonly verifyDue: Due | undefined;
+  readonly pruneDue: Due | undefined;
   /** Runs that failed since the last success of their kind. */
   readonly failedRuns: readonly { readonly kind: string; readonly at: string; readonly message: string }[];
   /** Database, repository and key that lie on one disk; fewer than two names: none do. */
@@ -57,6 +58,7 @@ export const findingCodes = [
   'drill-failed',
   'drill-overdue',
   'reading-overdue',
+  'prune-overdue',
   'run-failed',
   'no-backup-schedule',
   'one-disk',
@@ -175,6 +177,8 @@ function scheduleFindings(facts: HealthFacts): Finding[] {
   if (facts.verifyDue?.overdue === true) {
     findings.push(overdue('reading-overdue', 'reading the chunks back', facts.verifyDue, 'backup verify latest'));
   }
+  if (facts.pruneDue?.overdue === true)
+    findings.push(overdue('prune-overdue', 'a prune', facts.pruneDue, 'backup prune'));
   if (facts.backupDue === undefined && facts.repository !== 'none') {
     const hint =
       'Set ENCLAVE_MANAGER_BACKUP_SCHEDULE, such as 0 0 * * *, or make sure somebody else runs backup create.';

@@ -3,12 +3,14 @@ import { manifestPath } from '#format/layout.ts';
 import { encodeManifest, type Manifest, type ObjectReference } from '#format/manifest.ts';
 import type { BackupKind, Verified } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
+import { missingObjects } from '#model/prune-rules.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Snapshot } from '#ports/database.ts';
 import type { Lease } from '#store/held-lease.ts';
 import { acquireLease } from '#store/leases.ts';
 import { appliedMigrations, checkMigrations, schemaVersion } from '#store/migrate.ts';
 import { backedUpTables } from '#store/migrations.ts';
+import { BackupAge } from './backup-age.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import { checkMarker } from './check-marker.ts';
 import { composeManifest } from './compose-manifest.ts';
@@ -17,6 +19,7 @@ import { emptiedTables } from './emptied-tables.ts';
 import { presenceProblem, readKnownObjects, readObjectSizes, type KnownObjects } from './known-objects.ts';
 import { readBack } from './read-back.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
+import { condemnedNames, readCondemned } from './read-condemned.ts';
 import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
 import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
@@ -76,6 +79,7 @@ export async function backUpUnderLease(
   const begunMs = context.clock.monotonicMs();
   const startedAt = context.clock.now();
   const id = timedId(startedAt, context.randomness.bytes(6));
+  const age = await BackupAge.begin(context.clock, cluster.database.queries);
 
   const { catalog, known } = await lookAtRepository(context, cluster, store);
   const { streamed, schemaVersion: schema } = await streamSnapshot(context, cluster, known);
@@ -92,7 +96,8 @@ export async function backUpUnderLease(
     schemaVersion: schema,
     warnings: await emptiedTables(store, cluster.keyring, catalog, streamed.tables),
   });
-  await commit(context, store, cluster, options.lease, manifest);
+  await commit(context, store, cluster, { manifest, lease: options.lease, age });
+  await confirmListed(context, store, manifest);
   await recordReading(context, store, cluster, { id, readAt, streamed });
   await rememberSequence(cluster, sequence);
   sayWhatHappened(context, manifest, known, streamed);
@@ -114,8 +119,10 @@ async function lookAtRepository(
   context.progress.phase('looking at the repository');
   await checkMarker(store, keyring);
   await completeKeyring(store, keyring.documents);
+  // First: what prune deletes while the rest is read was condemned before.
+  const condemned = condemnedNames(await readCondemned(store, keyring));
   const catalog = await readCatalog(store, keyring);
-  return { catalog, known: await readKnownObjects(store, catalog) };
+  return { catalog, known: await readKnownObjects(store, catalog, condemned) };
 }
 
 async function streamSnapshot(
@@ -183,17 +190,18 @@ async function confirmObjects(
   context.crashPoints.reach('backup.confirmed');
 }
 
-/** From here on the backup exists. Only a holder of the live lease may do this. */
+/** From here on the backup exists. Only a holder of the live lease may do this, and not long after it looked at the repository. */
 async function commit(
   context: OperationContext,
   store: ObjectStore,
   cluster: Cluster,
-  lease: Lease,
-  manifest: Manifest,
+  { manifest, lease, age }: { readonly manifest: Manifest; readonly lease: Lease; readonly age: BackupAge },
 ): Promise<void> {
   const bytes = encodeManifest(cluster.keyring, manifest, context.randomness);
   context.signal.throwIfAborted();
   await lease.assertHeld();
+  // Last, so that no pause between the two goes unnoticed.
+  await age.assertYoung();
   if ((await store.put(manifestPath(manifest.summary.id), bytes)) === 'exists') {
     throw new EnclaveManagerError(
       'unexpected',
@@ -201,6 +209,21 @@ async function commit(
     );
   }
   context.crashPoints.reach('backup.manifest-written');
+}
+
+/** The last line of defence: a manifest that came later than prune waits for must not stay listed. */
+async function confirmListed(context: OperationContext, store: ObjectStore, manifest: Manifest): Promise<void> {
+  const sizes = await readObjectSizes(store);
+  const named = manifest.objects.map(({ name }) => name);
+  const [missing] = missingObjects(named, (name) => sizes.has(name));
+  context.crashPoints.reach('backup.confirmed-again');
+  if (missing === undefined) return;
+  await store.delete(manifestPath(manifest.summary.id));
+  throw new EnclaveManagerError(
+    'damaged',
+    `chunk object ${missing} went away while backup ${manifest.summary.id} was written; the backup was taken off the list`,
+    { hint: 'Run the command again. If it happens again, find out what deletes objects in the repository.' },
+  );
 }
 
 interface Reading {

@@ -1,5 +1,6 @@
 import { chunksPrefix, parseChunkObjectPath } from '#format/layout.ts';
 import type { ObjectReference } from '#format/manifest.ts';
+import { chunkIdOf, mayReuse } from '#model/prune-rules.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { listBounded } from './list-bounded.ts';
 import type { Catalog } from './read-catalog.ts';
@@ -15,34 +16,43 @@ export interface KnownObjects {
 }
 
 /**
- * An id is known when an authentic manifest names an object for it that is present with its size and that no
- * verification found bad. Everything else is stored anew, which heals older backups too.
+ * An id is known when an authentic manifest names an object for it that is present with its size, that no verification
+ * found bad and that prune has not condemned. Everything else is stored anew, which heals older backups too.
+ * `condemned` was read before: what is condemned later lives long enough for the backup that is told here.
  */
-export async function readKnownObjects(store: ObjectStore, catalog: Catalog): Promise<KnownObjects> {
+export async function readKnownObjects(
+  store: ObjectStore,
+  catalog: Catalog,
+  condemned: ReadonlySet<string>,
+): Promise<KnownObjects> {
   const sizes = await readObjectSizes(store);
   const byId = new Map<string, ObjectReference>();
   const unusable = new Map<string, string>();
   const named = new Set<string>();
+  const facts = {
+    isCondemned: (name: string) => condemned.has(name),
+    isBad: (name: string) => catalog.badObjects.has(name),
+  };
   for (const { entry, objects } of catalog.backups) {
     if (entry.authentic !== true) continue;
     for (const object of objects) {
-      const id = idOf(object.name);
+      const id = chunkIdOf(object.name);
       named.add(object.name);
-      const problem = catalog.badObjects.has(object.name)
-        ? 'is damaged'
-        : presenceProblem(sizes.get(object.name), object);
+      const problem = mayReuse(object.name, facts)
+        ? presenceProblem(sizes.get(object.name), object)
+        : catalog.badObjects.has(object.name)
+          ? 'is damaged'
+          : 'was condemned by prune';
       if (problem !== undefined) unusable.set(id, `${object.name} ${problem}`);
       else if (!byId.has(id)) byId.set(id, object);
     }
   }
   for (const id of byId.keys()) unusable.delete(id);
   const strays = [...sizes.keys()].filter(
-    (name) => !named.has(name) && !catalog.badObjects.has(name) && !byId.has(idOf(name)),
+    (name) => !named.has(name) && mayReuse(name, facts) && !byId.has(chunkIdOf(name)),
   );
   return { byId, unusable, strays };
 }
-
-const idOf = (objectName: string): string => objectName.slice(0, objectName.indexOf('.'));
 
 export async function readObjectSizes(store: ObjectStore): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();

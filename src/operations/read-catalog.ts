@@ -26,8 +26,17 @@ export interface Catalog {
   readonly badObjects: ReadonlySet<string>;
   /** When each object was last read back and found good, in milliseconds since the epoch. */
   readonly readAt: ReadonlyMap<string, number>;
+  /** Every authentic verification, in the order of their paths. */
+  readonly verifications: readonly StoredVerification[];
   /** Highest authentic sequence, 0 where there is none. */
   readonly highestSequence: number;
+}
+
+/** A verification as it lies in the repository. */
+export interface StoredVerification extends Verification {
+  readonly path: string;
+  /** By the store's clock. */
+  readonly modifiedAt: Date;
 }
 
 export interface Rejected {
@@ -68,6 +77,7 @@ export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | u
     rejected,
     badObjects: folded.badObjects,
     readAt: folded.readAt,
+    verifications,
     highestSequence: Math.max(0, ...sequences),
   };
 }
@@ -103,14 +113,14 @@ async function readVerifications(
   store: ObjectStore,
   keyring: OpenedKeyring,
   rejected: Rejected[],
-): Promise<Verification[]> {
-  const verifications: Verification[] = [];
-  for await (const { key } of listBounded(store, verificationsPrefix)) {
+): Promise<StoredVerification[]> {
+  const verifications: StoredVerification[] = [];
+  for await (const { key, modifiedAt } of listBounded(store, verificationsPrefix)) {
     try {
       const id = parseVerificationPath(key);
       if (id === undefined) throw new EnclaveManagerError('forged', 'not the name of a verification');
       const bytes = await store.get(key, { maxBytes: documentLimits.verification });
-      if (bytes !== undefined) verifications.push(openVerification(keyring, id, bytes));
+      if (bytes !== undefined) verifications.push({ ...openVerification(keyring, id, bytes), path: key, modifiedAt });
     } catch (error) {
       rejected.push({ path: key, ...whyRejected(error) });
     }

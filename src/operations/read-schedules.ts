@@ -7,6 +7,7 @@ import type { Catalog } from './read-catalog.ts';
 export interface ScheduleSettings {
   readonly backupSchedule: Schedule | undefined;
   readonly drillSchedule: Schedule | undefined;
+  readonly pruneSchedule: Schedule | undefined;
   /** Every chunk is read back at least once in this time. */
   readonly verifyPeriodMs: number;
 }
@@ -49,7 +50,7 @@ export async function readSchedules(
     const history = historyOf(runs, lastSuccess, since);
     return { kind, schedule, history, runs, due: dueFor(history) };
   };
-  const { backupSchedule, drillSchedule, verifyPeriodMs } = settings;
+  const { backupSchedule, drillSchedule, pruneSchedule, verifyPeriodMs } = settings;
   const days = Math.round(verifyPeriodMs / 86_400_000);
   return {
     backup: await state(
@@ -68,6 +69,12 @@ export async function readSchedules(
       entries.length === 0
         ? undefined
         : periodDue(verifyPeriodMs / 2, { ...history, lastSuccessAt: oldestRead(entries) }, now),
+    ),
+    prune: await state(
+      'prune',
+      pruneSchedule?.text ?? null,
+      undefined,
+      (history) => pruneSchedule && dueOf(pruneSchedule, history, now),
     ),
   };
 }

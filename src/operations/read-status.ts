@@ -9,7 +9,9 @@ import type { RunKind } from '#store/runs.ts';
 import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Cluster, OperationContext } from './context.ts';
+import { describeForks } from './forks.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
+import { readCondemned } from './read-condemned.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
 import { rememberedSequence } from './remember-sequence.ts';
 
@@ -47,6 +49,8 @@ export interface Status {
   readonly highestSequence: number;
   readonly newestStartedAt: string | null;
   readonly schedules: Readonly<Record<RunKind, ScheduleStatus>>;
+  /** Objects that prune has recorded to delete, since the oldest record, by the store's clock; `null` where that cannot be read. */
+  readonly inGrace: { readonly objects: number; readonly since: string | null } | null;
   readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[];
   /** Databases that restores left beside the live one. */
   readonly leftDatabases: readonly LeftDatabase[];
@@ -87,11 +91,12 @@ export async function readStatus(
     markerProblem: await findMarkerProblem(cluster),
     hiddenBackups: await findHidden(cluster, catalog),
     rejectedManifests: rejectedManifests(catalog),
-    forks: forks(catalog),
+    forks: catalog === undefined ? [] : describeForks(catalog),
     lastDrill: lastDrill ?? undefined,
     backupDue: schedules.backup.due,
     drillDue: schedules.drill.due,
     verifyDue: schedules.verify.due,
+    pruneDue: schedules.prune.due,
     failedRuns: Object.values(schedules).flatMap(failedRun),
     onOneDisk: settings.onOneDisk,
     softwareSealing: own?.sealingProvider === 'software',
@@ -114,11 +119,8 @@ export async function readStatus(
     backups: catalog?.backups.length ?? 0,
     highestSequence: catalog?.highestSequence ?? 0,
     newestStartedAt: catalog?.backups[0]?.entry.startedAt ?? null,
-    schedules: {
-      backup: scheduleStatus(schedules.backup),
-      drill: scheduleStatus(schedules.drill),
-      verify: scheduleStatus(schedules.verify),
-    },
+    schedules: scheduleStatuses(schedules),
+    inGrace: await readInGrace(cluster, repository),
     openers: openersOf(cluster, lastBackup),
     leftDatabases: await leftDatabases(server),
   };
@@ -135,6 +137,17 @@ async function tryCatalog({
     if (isEnclaveManagerError(error)) return { catalog: undefined, repository: 'unreachable' };
     throw error;
   }
+}
+
+async function readInGrace(
+  { store, keyring }: Cluster,
+  repository: HealthFacts['repository'],
+): Promise<Status['inGrace']> {
+  if (store === undefined || repository !== 'reachable') return null;
+  const { documents } = await readCondemned(store, keyring);
+  const times = documents.map(({ modifiedAt }) => modifiedAt.getTime());
+  const objects = documents.reduce((sum, document) => sum + document.objects.length, 0);
+  return { objects, since: times.length === 0 ? null : new Date(Math.min(...times)).toISOString() };
 }
 
 /** Without its marker, or with another cluster's, nothing is written to a repository: every backup fails. */
@@ -189,6 +202,13 @@ function failedRun({ kind, history, runs }: ScheduleState): HealthFacts['failedR
   ];
 }
 
+const scheduleStatuses = ({ backup, drill, verify, prune }: Record<RunKind, ScheduleState>): Status['schedules'] => ({
+  backup: scheduleStatus(backup),
+  drill: scheduleStatus(drill),
+  verify: scheduleStatus(verify),
+  prune: scheduleStatus(prune),
+});
+
 function scheduleStatus({ schedule, due, runs }: ScheduleState): ScheduleStatus {
   const history = runs.map(({ beganAt, endedAt, outcome, error }) => ({
     beganAt: beganAt.toISOString(),
@@ -197,15 +217,4 @@ function scheduleStatus({ schedule, due, runs }: ScheduleState): ScheduleStatus 
     message: error?.message ?? null,
   }));
   return { schedule, nextDue: due?.attemptAt.toISOString() ?? null, overdue: due?.overdue ?? false, history };
-}
-
-/** Neighbours in the catalogue, which is in order of sequence, that have the same one. */
-function forks(catalog: Catalog | undefined): string[] {
-  const authentic = catalog?.backups.map(({ entry }) => entry).filter((entry) => entry.authentic === true) ?? [];
-  return authentic.flatMap((entry, index) => {
-    const next = authentic[index + 1];
-    return next?.sequence === entry.sequence
-      ? [`backups ${entry.id} and ${next.id} both have sequence ${entry.sequence}`]
-      : [];
-  });
 }

@@ -1,5 +1,6 @@
 import type { BackupResult } from '#operations/create-backup.ts';
 import type { DrillResult } from '#operations/drill-backup.ts';
+import type { PruneResult } from '#operations/prune.ts';
 import type { VerificationResult } from '#operations/verify-backup.ts';
 
 /** Lines for the log of `serve`. */
@@ -15,3 +16,7 @@ export function describeVerification({ backups, chunks, failed }: VerificationRe
   if (failed.length === 0) return `${read}, all good`;
   return `${read}; LOST chunks in ${failed.join(', ')}: the next backup stores those that the database still has`;
 }
+
+export const describePrune = ({ removed, kept, condemned, deleted, inGrace }: PruneResult): string =>
+  `prune removed ${removed.length} of ${removed.length + kept.length} backups; ${condemned.objects} objects recorded to be deleted, ` +
+  `${deleted.objects} deleted (${deleted.bytes} bytes), ${inGrace.objects} wait`;

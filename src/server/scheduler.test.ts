@@ -50,7 +50,7 @@ const begun = (kind: RunKind): string[] =>
 async function runFor(
   begin: string,
   lengthMs: number,
-  more: { readonly backup?: string; readonly drill?: string; readonly gate?: Gate } = {},
+  more: { readonly backup?: string; readonly drill?: string; readonly prune?: string; readonly gate?: Gate } = {},
 ): Promise<void> {
   clock = new SteppingClock(begin, lengthMs);
   const gate = more.gate ?? new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000));
@@ -62,8 +62,10 @@ async function runFor(
     settings: {
       backupSchedule: schedule(more.backup ?? '0 * * * *'),
       drillSchedule: schedule(more.drill ?? ''),
+      pruneSchedule: schedule(more.prune ?? ''),
       verifyPeriodMs: 30 * 24 * hourMs,
     },
+    pruning: { policy: {}, graceMs: 24 * hourMs },
     gate,
     log: (message) => void logged.push(message),
   });

@@ -3,6 +3,8 @@ import type { Cluster, Host, OperationContext } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { proveNodeDaily } from '#operations/prove-node.ts';
+import type { PruneSettings } from '#operations/plan-prune.ts';
+import { prune } from '#operations/prune.ts';
 import { findBackup, readCatalog, type Catalog } from '#operations/read-catalog.ts';
 import { dueForReading, readSchedules, type ScheduleSettings, type ScheduleState } from '#operations/read-schedules.ts';
 import { runDrill, runVerification } from '#operations/recorded-run.ts';
@@ -10,12 +12,13 @@ import type { ScratchServers } from '#ports/scratch-server.ts';
 import { readCluster } from '#store/cluster.ts';
 import type { RunKind } from '#store/runs.ts';
 import type { Gate } from './gate.ts';
-import { describeBackup, describeDrill, describeVerification } from './run-texts.ts';
+import { describeBackup, describeDrill, describePrune, describeVerification } from './run-texts.ts';
 
 export interface SchedulerParts {
   readonly host: Host;
   readonly scratchServers: ScratchServers;
   readonly settings: ScheduleSettings;
+  readonly pruning: PruneSettings;
   readonly gate: Gate;
   readonly log: (message: string) => void;
 }
@@ -29,7 +32,7 @@ const closedRetryMs = 1_000;
 const readingRestMs = 86_400_000;
 
 /** In this order: a drill is of the newest backup. */
-const kinds: readonly RunKind[] = ['backup', 'drill', 'verify'];
+const kinds: readonly RunKind[] = ['backup', 'drill', 'verify', 'prune'];
 
 /** Runs what is due, one at a time, until the signal. Failures are recorded, logged and tried again later; none ends it. */
 export async function runScheduler(context: OperationContext, parts: SchedulerParts): Promise<void> {
@@ -77,7 +80,7 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
 
 /** A drill needs a backup; a reading needs something that was not read for long, and rests after one. */
 function canRun({ kind, runs }: ScheduleState, catalog: Catalog, settings: ScheduleSettings, now: Date): boolean {
-  if (kind === 'backup') return true;
+  if (kind === 'backup' || kind === 'prune') return true;
   if (!catalog.backups.some(({ entry }) => entry.authentic === true && entry.kind !== 'safety')) return false;
   if (kind === 'drill') return true;
   const lastReading = runs.find(({ outcome }) => outcome === 'succeeded')?.beganAt;
@@ -110,6 +113,13 @@ async function run(
     case 'verify': {
       const ids = dueForReading(catalog, settings.verifyPeriodMs, context.clock.now());
       log(describeVerification(await runVerification(context, cluster, ids, 'schedule')));
+      return;
     }
+    case 'prune':
+      log(
+        describePrune(
+          await prune(context, cluster, { ...parts.pruning, cause: 'schedule', acceptEmptiedTables: false }),
+        ),
+      );
   }
 }

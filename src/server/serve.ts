@@ -165,6 +165,7 @@ async function serveWork(
   const settings = {
     backupSchedule: configuration.backupSchedule,
     drillSchedule: configuration.drillSchedule,
+    pruneSchedule: configuration.pruneSchedule,
     verifyPeriodMs: configuration.verifyPeriodMs,
   };
   const drilled = await gate.work(context.signal, (signal) =>
@@ -184,17 +185,23 @@ async function serveWork(
   });
   const quiet = { ...context, progress: logged(log) };
   await Promise.all([
-    runScheduler(quiet, { host, scratchServers, settings, gate, log }),
+    runScheduler(quiet, { host, scratchServers, settings, pruning: configuration.pruning, gate, log }),
     runAdmission(quiet, { host, database: opened.cluster.database, gate, log }),
   ]);
 }
 
 async function readStatusNow(context: OperationContext, parts: ServeParts, host: Host): Promise<StartReport['status']> {
-  const { backupSchedule, drillSchedule, verifyPeriodMs } = parts.configuration;
+  const { backupSchedule, drillSchedule, pruneSchedule, verifyPeriodMs } = parts.configuration;
   const cluster = await openCluster(context, host);
   try {
     const onOneDisk = await parts.findOnOneDisk();
-    return await readStatus(context, cluster, { backupSchedule, drillSchedule, verifyPeriodMs, onOneDisk });
+    return await readStatus(context, cluster, {
+      backupSchedule,
+      drillSchedule,
+      pruneSchedule,
+      verifyPeriodMs,
+      onOneDisk,
+    });
   } finally {
     await cluster.database.close();
   }

@@ -6,11 +6,11 @@ import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { tablesOf, type Queries, type Tables } from './tables.ts';
 
-export type RunKind = Tables['backup_runs']['kind'];
-export type RunCause = Tables['backup_runs']['cause'];
-export type RunOutcome = Tables['backup_runs']['outcome'];
+export type RunKind = Tables['operation_runs']['kind'];
+export type RunCause = Tables['operation_runs']['cause'];
+export type RunOutcome = Tables['operation_runs']['outcome'];
 
-/** One run of a backup, drill or verification, failed ones too. */
+/** One run of a backup, drill, verification or prune, failed ones too. */
 export interface Run {
   readonly runId: string;
   readonly kind: RunKind;
@@ -52,7 +52,7 @@ export async function recordRunBegin(
   const runId = uuidv7(now, ports.randomness.bytes(10));
   await interruptAbandoned(queries, run.kind, now);
   await tablesOf(queries)
-    .insertInto('backup_runs')
+    .insertInto('operation_runs')
     .values({
       run_id: runId,
       kind: run.kind,
@@ -75,7 +75,7 @@ export async function recordRunEnd(
   ports: { readonly clock: Clock },
 ): Promise<void> {
   await tablesOf(queries)
-    .updateTable('backup_runs')
+    .updateTable('operation_runs')
     .set({
       outcome: result.outcome,
       ...(result.backupId === undefined ? {} : { backup_id: result.backupId }),
@@ -93,7 +93,7 @@ export async function listRuns(
   queries: Queries,
   filter: { readonly kind: RunKind; readonly outcome?: RunOutcome; readonly cause?: RunCause; readonly limit?: number },
 ): Promise<Run[]> {
-  let query = tablesOf(queries).selectFrom('backup_runs').selectAll().where('kind', '=', filter.kind);
+  let query = tablesOf(queries).selectFrom('operation_runs').selectAll().where('kind', '=', filter.kind);
   if (filter.outcome !== undefined) query = query.where('outcome', '=', filter.outcome);
   if (filter.cause !== undefined) query = query.where('cause', '=', filter.cause);
   const rows = await query
@@ -115,6 +115,7 @@ export async function lastRuns(queries: Queries): Promise<Readonly<Record<RunKin
     backup: await lastOf(queries, 'backup'),
     drill: await lastOf(queries, 'drill'),
     verify: await lastOf(queries, 'verify'),
+    prune: await lastOf(queries, 'prune'),
   };
 }
 
@@ -126,7 +127,7 @@ async function lastOf(queries: Queries, kind: RunKind): Promise<LastRuns> {
 
 async function interruptAbandoned(queries: Queries, kind: RunKind, now: Date): Promise<void> {
   await tablesOf(queries)
-    .updateTable('backup_runs')
+    .updateTable('operation_runs')
     .set({ outcome: 'interrupted', ended_at: now })
     .where('kind', '=', kind)
     .where('outcome', '=', 'running')
@@ -136,7 +137,7 @@ async function interruptAbandoned(queries: Queries, kind: RunKind, now: Date): P
 async function forgetOldRuns(queries: Queries, kind: RunKind): Promise<void> {
   const tables = tablesOf(queries);
   const oldest = await tables
-    .selectFrom('backup_runs')
+    .selectFrom('operation_runs')
     .select('began_at')
     .where('kind', '=', kind)
     .orderBy('began_at', 'desc')
@@ -144,10 +145,10 @@ async function forgetOldRuns(queries: Queries, kind: RunKind): Promise<void> {
     .limit(1)
     .executeTakeFirst();
   if (oldest === undefined) return;
-  await tables.deleteFrom('backup_runs').where('kind', '=', kind).where('began_at', '<=', oldest.began_at).execute();
+  await tables.deleteFrom('operation_runs').where('kind', '=', kind).where('began_at', '<=', oldest.began_at).execute();
 }
 
-type RunRow = Omit<Tables['backup_runs'], 'details'> & { details: JsonObject };
+type RunRow = Omit<Tables['operation_runs'], 'details'> & { details: JsonObject };
 
 function fromRow(row: RunRow): Run {
   return {

@@ -97,9 +97,9 @@ export interface Tables {
     begun_at: Date | null;
     expires_at: Date | null;
   };
-  backup_runs: {
+  operation_runs: {
     run_id: string;
-    kind: 'backup' | 'drill' | 'verify';
+    kind: 'backup' | 'drill' | 'verify' | 'prune';
     cause: 'schedule' | 'manual' | 'safety';
     holder: string;
     outcome: 'running' | 'succeeded' | 'failed' | 'interrupted';

@@ -1,14 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
+import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
 import { crashPoints, type CrashPoint } from '#model/crash-point.ts';
+import { openRepository } from '#operations/open-repository.ts';
+import { readCatalog } from '#operations/read-catalog.ts';
+import { verifyBackups } from '#operations/verify-backup.ts';
 import { appendAuditEvents } from '#store/audit.ts';
 import { runCommand, runJson, startCommand, type CommandOptions } from '../fixtures/command.ts';
 import { withDatabaseOf } from '../fixtures/data-directory.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
-import { temporaryDirectory } from '../fixtures/host.ts';
+import { makeContext, temporaryDirectory } from '../fixtures/host.ts';
 
 export type Dump = Record<string, string[]>;
 
@@ -67,6 +72,18 @@ export async function expectRestorable(dataDirectory: string, id: string): Promi
   expect(drill.exitCode, drill.stderr).toBe(0);
 }
 
+/** The same for every backup that is listed, by reading all of its chunks: much faster than a drill. Resolves with their number. */
+export async function expectAllReadable(dataDirectory: string): Promise<number> {
+  const keyFile = join(dataDirectory, 'keys', 'host.key');
+  const sealing = createSoftwareSealing({ keyFile, keyExpected: true, randomness: systemRandomness });
+  const repository = await openRepository(new DirectoryStore(join(dataDirectory, 'backups')), sealing);
+  const { backups, rejected } = await readCatalog(repository.store, repository.keyring);
+  expect(rejected).toEqual([]);
+  const ids = backups.map(({ entry }) => entry.id);
+  expect((await verifyBackups(makeContext(), repository, ids)).bad).toEqual([]);
+  return ids.length;
+}
+
 export interface Prepared {
   readonly dataDirectory: string;
   readonly backupId: string;
@@ -86,7 +103,7 @@ export async function prepare(): Promise<Prepared> {
   return { dataDirectory, backupId, backedUp, changed };
 }
 
-async function change(dataDirectory: string, name: string): Promise<Dump> {
+export async function change(dataDirectory: string, name: string): Promise<Dump> {
   return await withDatabaseOf(dataDirectory, async (database) => {
     await database.runScript(`INSERT INTO settings (name, value, updated_at) VALUES ('${name}', '1', now())`);
     await database.transaction(async (queries) => {

@@ -9,7 +9,7 @@ import { crash, crashTestMs, expectRestorable, listBackups, pointsOf, serveWhile
 vi.setConfig({ testTimeout: crashTestMs, hookTimeout: crashTestMs });
 
 it('every registered point belongs to an operation that is killed at all of its points', () => {
-  const operations = ['create-cluster', 'backup', 'restore', 'rollback', 'cleanup', 'enrol', 'admit'];
+  const operations = ['create-cluster', 'backup', 'prune', 'restore', 'rollback', 'cleanup', 'enrol', 'admit'];
   expect(operations.flatMap(pointsOf)).toEqual([...crashPoints]);
 });
 

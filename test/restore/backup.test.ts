@@ -9,6 +9,7 @@ import { readCatalog } from '#operations/read-catalog.ts';
 import { readManifest } from '#operations/read-manifest.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { RowReader } from '#ports/row-transfer.ts';
+import { loadMigrations } from '#store/migrations.ts';
 import { listRuns } from '#store/runs.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
@@ -288,10 +289,11 @@ describe('a backup that must not be listed', () => {
 
   it('is one whose schema went forward just before it locked the tables', async () => {
     const { context, cluster, host } = await makeCluster();
+    const current = loadMigrations().length;
     const database: Cluster['database'] = {
       ...cluster.database,
       snapshot: async (tables) => {
-        await sql`INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (5, 'next', 'x', now())`.execute(
+        await sql`INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (${current + 1}, 'next', 'x', now())`.execute(
           cluster.database.queries,
         );
         return await cluster.database.snapshot(tables);
@@ -300,7 +302,7 @@ describe('a backup that must not be listed', () => {
 
     await expect(createBackup(context, { ...cluster, database }, { kind: 'manual' })).rejects.toMatchObject({
       code: 'lease-held',
-      message: expect.stringContaining('from version 4 to 5'),
+      message: expect.stringContaining(`from version ${current} to ${current + 1}`),
     });
 
     expect(await listedBackups(host, cluster.keyring)).toEqual([]);

@@ -15,7 +15,7 @@ import { localWorkers } from '../fixtures/workers.ts';
 const dayMs = 86_400_000;
 const nightly = parseSchedule('0 0 * * *');
 const backupSchedule = nightly.ok ? nightly.value : undefined;
-const settings = { backupSchedule, drillSchedule: undefined, verifyPeriodMs: 30 * dayMs };
+const settings = { backupSchedule, drillSchedule: undefined, pruneSchedule: undefined, verifyPeriodMs: 30 * dayMs };
 
 const midnightAfter = (time: Date): Date => new Date(Math.floor(time.getTime() / dayMs) * dayMs + dayMs);
 
@@ -78,7 +78,7 @@ describe('schedules', () => {
       objects: null,
       drill: { durationMs: 1 },
     });
-    await sql`DELETE FROM backup_runs`.execute(cluster.database.queries);
+    await sql`DELETE FROM operation_runs`.execute(cluster.database.queries);
 
     const { backup: state, drill } = await schedules(made, new Date());
 

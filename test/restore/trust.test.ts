@@ -47,7 +47,13 @@ describe('freshness', () => {
       restore(context, host, { ...confirmed, trust: { confirmed: true, atLeastSequence: 2 } }),
     ).rejects.toMatchObject({ exitCode: 20 });
     // Whoever asks today hears what a restore tomorrow would say.
-    const settings = { backupSchedule: undefined, drillSchedule: undefined, verifyPeriodMs: 1e9, onOneDisk: [] };
+    const settings = {
+      backupSchedule: undefined,
+      drillSchedule: undefined,
+      pruneSchedule: undefined,
+      verifyPeriodMs: 1e9,
+      onOneDisk: [],
+    };
     const status = await readStatus(context, cluster, settings);
     expect(status).toMatchObject({ healthy: false, lastBackup: { id: first.id } });
     expect(status.findings.map(({ code }) => code)).toContain('backups-hidden');

@@ -150,7 +150,7 @@ describe('runs', () => {
       details: '{}',
       began_at: new Date(index * 1000),
     }));
-    await tablesOf(queries).insertInto('backup_runs').values(old).execute();
+    await tablesOf(queries).insertInto('operation_runs').values(old).execute();
     await recordRunBegin(queries, { ...begin, kind: 'verify' }, ports);
     const kept = await listRuns(queries, { kind: 'verify', limit: 5000 });
     expect(kept).toHaveLength(1000);

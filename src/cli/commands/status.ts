@@ -27,12 +27,13 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
   result: (z) => statusSchema(z),
   run: async (environment) => {
     const { readStatus } = await import('#operations/read-status.ts');
-    const { backupSchedule, drillSchedule, verifyPeriodMs } = environment.configuration;
+    const { backupSchedule, drillSchedule, pruneSchedule, verifyPeriodMs } = environment.configuration;
     const cluster = await environment.cluster({ finishImport: false });
     const onOneDisk = await environment.findOnOneDisk();
     const result = await readStatus(environment.context, cluster, {
       backupSchedule,
       drillSchedule,
+      pruneSchedule,
       verifyPeriodMs,
       onOneDisk,
     });

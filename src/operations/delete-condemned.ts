@@ -1,0 +1,92 @@
+import { chunkObjectPath } from '#format/layout.ts';
+import { graceIsOver, mayDelete, mayForgetCondemned, type KeptObjects } from '#model/prune-rules.ts';
+import type { OperationContext } from './context.ts';
+import type { PrunedRepository } from './plan-prune.ts';
+import type { Catalog } from './read-catalog.ts';
+import { readCondemned, type StoredCondemned } from './read-condemned.ts';
+import { removeUnderLease, type Removal } from './removal.ts';
+import { tallyOf, type ObjectSurvey, type Tally } from './survey-objects.ts';
+
+/** Objects deleted between two looks at the lease. */
+const batchSize = 16;
+
+export interface DeletionFacts {
+  readonly catalog: Catalog;
+  readonly kept: KeptObjects;
+  /** By the store's clock. */
+  readonly now: Date;
+  readonly graceMs: number;
+}
+
+interface Deletion {
+  readonly deleted: Tally;
+  readonly inGrace: Tally;
+  readonly awaitingReadBack: Tally;
+  readonly condemnedDocumentsRemoved: number;
+}
+
+/** Second phase: deletes what was recorded a grace ago and is still unreferenced, and the records of what is gone. */
+export async function deleteCondemned(
+  context: OperationContext,
+  { store, keyring }: PrunedRepository,
+  removal: Removal,
+  survey: ObjectSurvey,
+  facts: DeletionFacts,
+): Promise<Deletion> {
+  const present = new Map([...survey.condemned, ...survey.unreferenced]);
+  const deleted: number[] = [];
+  const waiting = new Set<string>();
+  let condemnedDocumentsRemoved = 0;
+  context.progress.phase('deleting objects');
+  for (const document of (await readCondemned(store, keyring)).documents) {
+    const { deletable, notReadBack } = verdictsOn(document, (name) => present.has(name), facts);
+    notReadBack.forEach((name) => waiting.add(name));
+    for (let begin = 0; begin < deletable.length; begin += batchSize) {
+      const batch = deletable.slice(begin, begin + batchSize);
+      await removeUnderLease(context, removal, ...batch.map(chunkObjectPath));
+      context.crashPoints.reach('prune.object-deleted');
+      deleted.push(...batch.map((name) => present.get(name)!));
+      batch.forEach((name) => present.delete(name));
+    }
+    if (!mayForgetCondemned(document.objects, (name) => present.has(name))) continue;
+    await removeUnderLease(context, removal, document.path);
+    context.crashPoints.reach('prune.condemned-removed');
+    if (document.objects.length > 0) condemnedDocumentsRemoved += 1;
+  }
+  return {
+    deleted: tallyOf(deleted),
+    inGrace: tallyOf(present.values()),
+    awaitingReadBack: tallyOf([...waiting].map((name) => present.get(name) ?? 0)),
+    condemnedDocumentsRemoved,
+  };
+}
+
+/** Which objects of a record may be deleted now, and which only wait for what backups name instead to be read back. */
+export function verdictsOn(
+  document: StoredCondemned,
+  isPresent: (name: string) => boolean,
+  { catalog, kept, now, graceMs }: DeletionFacts,
+): { readonly deletable: readonly string[]; readonly notReadBack: readonly string[] } {
+  if (!graceIsOver(document.modifiedAt.getTime(), now.getTime(), graceMs)) return { deletable: [], notReadBack: [] };
+  const unnamed = document.objects.filter((name) => isPresent(name) && !kept.isNamed(name));
+  const readGood = readGoodSince(document, catalog);
+  const deletable = unnamed.filter((name) => mayDelete(name, kept, (other) => readGood.has(other)));
+  const notReadBack = unnamed.filter((name) => !mayDelete(name, kept, (other) => readGood.has(other)));
+  return { deletable, notReadBack };
+}
+
+/**
+ * Objects read back after the record was made, for a backup that is listed. Both times of a reading must say so: what
+ * prune spells out anew of an old reading is stored late and was read early.
+ */
+function readGoodSince(record: StoredCondemned, { badObjects, backups, verifications }: Catalog): ReadonlySet<string> {
+  const objectsOf = new Map(backups.map(({ entry, objects }) => [entry.id, objects]));
+  const good = new Set<string>();
+  for (const { passed, modifiedAt, at, backups: read, objects } of verifications) {
+    if (!passed || modifiedAt < record.modifiedAt || Date.parse(at) < Date.parse(record.at)) continue;
+    if (!read.some((id) => objectsOf.has(id))) continue;
+    const names = objects ?? read.flatMap((id) => (objectsOf.get(id) ?? []).map(({ name }) => name));
+    for (const name of names) if (!badObjects.has(name)) good.add(name);
+  }
+  return good;
+}

@@ -1,0 +1,181 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { manifestPath } from '#format/layout.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import { acquireLease } from '#store/leases.ts';
+import type { Lease } from '#store/held-lease.ts';
+import type { RunCause } from '#store/runs.ts';
+import { checkMarker } from './check-marker.ts';
+import { condemn } from './condemn.ts';
+import { operationLease, type Cluster, type OperationContext } from './context.ts';
+import { deleteCondemned, verdictsOn, type DeletionFacts } from './delete-condemned.ts';
+import { keptObjectsOf } from './kept-objects.ts';
+import {
+  planPrune,
+  prunedBackup,
+  readWholeCatalog,
+  type KeptBackup,
+  type PrunedBackup,
+  type PrunedRepository,
+  type PrunePlan,
+  type PruneSettings,
+} from './plan-prune.ts';
+import { findIdleVerifications, keepReadings } from './prune-verifications.ts';
+import { condemnedNames, readCondemned } from './read-condemned.ts';
+import { recordedRun } from './recorded-run.ts';
+import { removeUnderLease, type Removal } from './removal.ts';
+import { requireStore } from './require-store.ts';
+import { surveyObjects, tallyOf, type ObjectSurvey, type Tally } from './survey-objects.ts';
+
+export interface PruneOptions extends PruneSettings {
+  readonly cause: RunCause;
+  /** Go on although rows of tables that are empty now are in no backup any more after it. */
+  readonly acceptEmptiedTables: boolean;
+  /** Deletes with credentials of its own; the cluster's store otherwise. */
+  readonly deleteFrom?: ObjectStore;
+}
+
+export interface PruneResult {
+  readonly dryRun: boolean;
+  readonly removed: readonly PrunedBackup[];
+  readonly kept: readonly KeptBackup[];
+  readonly forks: readonly string[];
+  readonly lostRows: readonly string[];
+  /** Everything below `chunks/` when it was listed. */
+  readonly stored: Tally;
+  /** No backup names it; it is recorded now, to be deleted after the grace. */
+  readonly condemned: Tally;
+  /** Recorded at least one grace before, and deleted now. */
+  readonly deleted: Tally;
+  /** Recorded and still there; what is condemned now is part of it. */
+  readonly inGrace: Tally;
+  /** Of those, past the grace, but a backup may live on it until the object that it names is read back. */
+  readonly awaitingReadBack: Tally;
+  /** Found, and left for another run because one remembers only so many. */
+  readonly left: Tally;
+  readonly condemnedDocumentsRemoved: number;
+  readonly verificationsRemoved: number;
+}
+
+/** What `prune` would do now, as far as it can be known without writing. Needs no database and no lease. */
+export async function previewPrune(
+  context: OperationContext,
+  repository: PrunedRepository,
+  settings: PruneSettings,
+): Promise<PruneResult> {
+  const plan = await planPrune(context, repository, settings);
+  const documents = await readCondemned(repository.store, repository.keyring);
+  const kept = keptObjectsOf(plan.kept);
+  context.progress.phase('listing objects');
+  const survey = await surveyObjects(context, repository.store, kept, condemnedNames(documents));
+  // Without storing something the store's time is not known; the newest object is a lower bound.
+  const now = new Date(Math.max(survey.newestMs, ...documents.documents.map(({ modifiedAt }) => modifiedAt.getTime())));
+  const facts = { catalog: plan.catalog, kept, now, graceMs: settings.graceMs };
+  const doomed = new Map<string, number>();
+  for (const document of documents.documents) {
+    for (const name of verdictsOn(document, (object) => survey.condemned.has(object), facts).deletable) {
+      doomed.set(name, survey.condemned.get(name)!);
+    }
+  }
+  const idle = findIdleVerifications(plan.kept, plan.catalog.verifications, now, settings.graceMs);
+  context.progress.end();
+  return {
+    ...describe(plan, survey),
+    dryRun: true,
+    deleted: tallyOf(doomed.values()),
+    inGrace: tallyOf([...survey.condemned].filter(([name]) => !doomed.has(name)).map(([, bytes]) => bytes)),
+    awaitingReadBack: { objects: 0, bytes: 0 },
+    condemnedDocumentsRemoved: 0,
+    verificationsRemoved: idle.length,
+  };
+}
+
+/**
+ * Removes what the policy drops: manifests first; then records the objects that no backup names any more, and deletes
+ * those that were recorded a grace ago and are still unreferenced. Repeated after a crash anywhere it goes on.
+ *
+ * Throws `lease-held`, the error of a manifest that is not authentic, `rows-differ` where rows of emptied tables would
+ * be lost, and what the store throws.
+ */
+export async function prune(context: OperationContext, cluster: Cluster, options: PruneOptions): Promise<PruneResult> {
+  const lease = await acquireLease(cluster.database, { ...operationLease, holder: context.holder }, context);
+  try {
+    context.crashPoints.reach('prune.lease-taken');
+    const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
+    return await recordedRun(held, cluster.database, { kind: 'prune', cause: options.cause }, () =>
+      pruneUnderLease(held, cluster, lease, options),
+    );
+  } finally {
+    await lease.release();
+  }
+}
+
+async function pruneUnderLease(
+  context: OperationContext,
+  cluster: Cluster,
+  lease: Lease,
+  options: PruneOptions,
+): Promise<PruneResult> {
+  const { keyring, localState } = cluster;
+  const store = requireStore(cluster.store);
+  const repository = { store, keyring, localState };
+  const removal = { lease, store: options.deleteFrom ?? store };
+  await checkMarker(store, keyring);
+  const plan = await planPrune(context, repository, options);
+  refuseLostRows(plan, options);
+  for (const fork of plan.forks) context.progress.note(`warning: ${fork}; both are kept`);
+  await removeManifests(context, repository, removal, plan);
+
+  const documents = await readCondemned(store, keyring);
+  for (const sentence of documents.rejected) context.progress.note(`warning: ${sentence}`);
+  context.progress.phase('listing objects');
+  const survey = await surveyObjects(context, store, keptObjectsOf(plan.kept), condemnedNames(documents));
+  const now = await condemn(context, repository, lease, [...survey.unreferenced.keys()]);
+  context.crashPoints.reach('prune.condemned');
+
+  // Again: a backup that began before this prune may have been listed since.
+  const catalog = await readWholeCatalog(repository);
+  const facts: DeletionFacts = { catalog, kept: keptObjectsOf(catalog.backups), now, graceMs: options.graceMs };
+  const deletion = await deleteCondemned(context, repository, removal, survey, facts);
+  const idle = findIdleVerifications(catalog.backups, catalog.verifications, now, options.graceMs);
+  for (const { path } of idle) {
+    await removeUnderLease(context, removal, path);
+    context.crashPoints.reach('prune.verification-removed');
+  }
+  context.progress.end();
+  return { ...describe(plan, survey), ...deletion, dryRun: false, verificationsRemoved: idle.length };
+}
+
+/** The oldest first, so that a crash leaves what a policy would have kept longest. */
+async function removeManifests(
+  context: OperationContext,
+  repository: PrunedRepository,
+  removal: Removal,
+  { kept, removed, catalog: { verifications } }: PrunePlan,
+): Promise<void> {
+  await keepReadings(context, repository, { kept, removed, verifications });
+  context.crashPoints.reach('prune.readings-kept');
+  for (const { entry } of removed.toReversed()) {
+    await removeUnderLease(context, removal, manifestPath(entry.id));
+    context.crashPoints.reach('prune.manifest-removed');
+  }
+}
+
+function refuseLostRows({ lostRows }: PrunePlan, { acceptEmptiedTables }: PruneOptions): void {
+  const [first] = lostRows;
+  if (first === undefined || acceptEmptiedTables) return;
+  throw new EnclaveManagerError('rows-differ', `${first}; nothing was removed`, {
+    hint: 'If that was a mistake, restore an older backup. If it is as it should be, say so once: backup prune --accept-emptied-tables.',
+  });
+}
+
+function describe(plan: PrunePlan, survey: ObjectSurvey) {
+  return {
+    removed: plan.removed.map(prunedBackup),
+    kept: plan.kept.map((backup) => ({ ...prunedBackup(backup), reasons: plan.reasons.get(backup.entry.id) ?? [] })),
+    forks: plan.forks,
+    lostRows: plan.lostRows,
+    stored: survey.stored,
+    condemned: tallyOf(survey.unreferenced.values()),
+    left: survey.left,
+  };
+}

@@ -1,0 +1,265 @@
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { sql } from 'kysely';
+import { describe, expect, it } from 'vitest';
+import type { BackupKind } from '#model/backup.ts';
+import type { RetentionPolicy } from '#model/retention.ts';
+import { createBackup, type BackupResult } from '#operations/create-backup.ts';
+import { prune, previewPrune, type PruneResult } from '#operations/prune.ts';
+import { readCatalog } from '#operations/read-catalog.ts';
+import { verifyBackups } from '#operations/verify-backup.ts';
+import { listRuns } from '#store/runs.ts';
+import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
+import { dumpDatabase } from '../fixtures/dump.ts';
+import {
+  chunkObjects,
+  damage,
+  listedBackups,
+  manifestFile,
+  objectFile,
+  objectsOfTable,
+} from '../fixtures/repository.ts';
+import { restoreInto } from '../fixtures/restoring.ts';
+import { addSettings, addUsers } from '../fixtures/rows.ts';
+import { filesBelow, letTimePassBelow } from '../fixtures/files.ts';
+
+const hourMs = 3_600_000;
+const graceMs = 24 * hourMs;
+
+const letTimePass = ({ host }: TestCluster, ms: number): void => letTimePassBelow(objectFile(host, ''), ms);
+
+const backUp = async ({ context, cluster }: TestCluster, kind: BackupKind = 'manual'): Promise<BackupResult> =>
+  await createBackup(context, cluster, { kind });
+
+async function pruneBy(
+  { context, cluster }: TestCluster,
+  policy: RetentionPolicy,
+  more: { readonly acceptEmptiedTables?: boolean } = {},
+): Promise<PruneResult> {
+  return await prune(context, cluster, { policy, graceMs, cause: 'manual', acceptEmptiedTables: false, ...more });
+}
+
+/** Three backups: rows that all share, and in each some that only it has. */
+async function threeBackups() {
+  const made = await makeCluster();
+  const { queries } = made.cluster.database;
+  await addSettings(made.cluster.database, 3000);
+  const backups: BackupResult[] = [];
+  for (const name of ['first', 'second', 'third']) {
+    await sql`DELETE FROM users`.execute(queries);
+    await addUsers(made.cluster.database, 5, `${name}.example.org`);
+    backups.push(await backUp(made));
+  }
+  const [first, second, third] = backups as [BackupResult, BackupResult, BackupResult];
+  return { ...made, first, second, third };
+}
+
+async function expectRestorable({ context, host, cluster }: TestCluster, id: string): Promise<void> {
+  const repository = { store: host.store, keyring: cluster.keyring };
+  expect((await verifyBackups(context, repository, [id])).bad).toEqual([]);
+}
+
+describe('prune', () => {
+  it('takes backups off the list at once, and deletes what only they needed a grace later, never before', async () => {
+    const made = await threeBackups();
+    const { host, cluster, first, second, third } = made;
+    const before = chunkObjects(host);
+    const sizes: number[] = [];
+    for (const { id } of [first, second]) {
+      const [own] = await objectsOfTable(host, cluster.keyring, id, 'users');
+      sizes.push(statSync(objectFile(host, `chunks/${own!.slice(0, 2)}/${own}`)).size);
+    }
+    const shared = await objectsOfTable(host, cluster.keyring, first.id, 'settings');
+    expect(shared).toEqual(await objectsOfTable(host, cluster.keyring, third.id, 'settings'));
+
+    const result = await pruneBy(made, { last: 1 });
+
+    expect(result.removed.map(({ id }) => id)).toEqual([second.id, first.id]);
+    expect(result.kept).toEqual([
+      expect.objectContaining({ id: third.id, reasons: ['newest', 'newest-verified', 'last'] }),
+    ]);
+    expect(result.condemned).toEqual({ objects: 2, bytes: sizes[0]! + sizes[1]! });
+    expect(result).toMatchObject({ deleted: { objects: 0, bytes: 0 }, inGrace: result.condemned });
+    expect(await listedBackups(host, cluster.keyring)).toEqual([third.id]);
+    expect(chunkObjects(host)).toEqual(before);
+    expect((await listRuns(cluster.database.queries, { kind: 'prune' }))[0]).toMatchObject({ outcome: 'succeeded' });
+
+    letTimePass(made, graceMs - hourMs);
+    expect(await pruneBy(made, { last: 1 })).toMatchObject({ deleted: { objects: 0 }, inGrace: result.condemned });
+    expect(chunkObjects(host)).toEqual(before);
+
+    letTimePass(made, hourMs);
+    expect(await pruneBy(made, { last: 1 })).toMatchObject({
+      condemned: { objects: 0 },
+      deleted: result.condemned,
+      inGrace: { objects: 0, bytes: 0 },
+      condemnedDocumentsRemoved: 1,
+    });
+    expect(chunkObjects(host)).toHaveLength(before.length - 2);
+    expect(chunkObjects(host)).toEqual(expect.arrayContaining(shared));
+    expect(filesBelow(objectFile(host, 'condemned'))).toEqual([]);
+    await expectRestorable(made, third.id);
+    const restored = await restoreInto(made.context, host);
+    expect(await dumpDatabase(restored.database)).toEqual(await dumpDatabase(cluster.database));
+  });
+
+  it('changes nothing in a dry run, and says what the run then does', async () => {
+    const made = await threeBackups();
+    const { context, host, cluster } = made;
+    const settings = { policy: { last: 1 }, graceMs };
+    const repository = { store: host.store, keyring: cluster.keyring, localState: cluster.localState };
+    const files = () => filesBelow(objectFile(host, '')).map((file) => [file, statSync(file).mtimeMs]);
+
+    for (const step of ['first phase', 'second phase']) {
+      const before = files();
+      const preview = await previewPrune(context, repository, settings);
+      expect(files()).toEqual(before);
+      expect(preview.dryRun).toBe(true);
+      const run = await pruneBy(made, settings.policy);
+      expect(preview.removed).toEqual(run.removed);
+      expect(preview.kept).toEqual(run.kept);
+      expect(preview.condemned).toEqual(run.condemned);
+      expect(preview.deleted.objects).toBe(step === 'first phase' ? 0 : 2);
+      expect(run.deleted).toEqual(preview.deleted);
+      letTimePass(made, graceMs);
+    }
+  });
+
+  it('removes nothing without a policy, and still clears away what an interrupted backup left', async () => {
+    const made = await threeBackups();
+    const { host, cluster, third } = made;
+    rmSync(manifestFile(host, third.id));
+    await cluster.localState.write({ ...(await cluster.localState.read())!, highestSequence: 2 });
+
+    const result = await pruneBy(made, {});
+
+    expect(result.removed).toEqual([]);
+    expect(result.kept.map(({ reasons }) => reasons.at(-1))).toEqual(['no-policy', 'no-policy']);
+    expect(result.condemned.objects).toBe(1);
+  });
+
+  it.each(['edited', 'truncated', 'foreign'] as const)(
+    'stops at a manifest that is %s, names it and removes nothing',
+    async (kind) => {
+      const made = await threeBackups();
+      const { host, second } = made;
+      const file = manifestFile(host, second.id);
+      const text = readFileSync(file, 'utf8');
+      rmSync(file);
+      if (kind === 'edited') writeFileSync(file, text.replace('\\"kind\\":\\"manual\\"', '\\"kind\\":\\"safety\\"'));
+      if (kind === 'truncated') writeFileSync(file, text.slice(0, 1000));
+      if (kind === 'foreign') writeFileSync(objectFile(host, 'backups/readme.txt'), 'hello');
+      const before = filesBelow(objectFile(host, ''));
+
+      await expect(pruneBy(made, { last: 1 })).rejects.toMatchObject({
+        exitCode: 20,
+        message: expect.stringContaining(kind === 'foreign' ? 'backups/readme.txt' : `backups/${second.id}.json`),
+      });
+
+      expect(filesBelow(objectFile(host, ''))).toEqual(before);
+    },
+  );
+
+  it('stops where newer backups are hidden', async () => {
+    const made = await threeBackups();
+    const { host, third } = made;
+    rmSync(manifestFile(host, third.id));
+
+    await expect(pruneBy(made, { last: 1 })).rejects.toMatchObject({ code: 'forged', exitCode: 20 });
+  });
+
+  it('stops while rows of an emptied table would be lost, until somebody accepts that', async () => {
+    const made = await threeBackups();
+    const { cluster, host } = made;
+    await sql`DELETE FROM users`.execute(cluster.database.queries);
+    await backUp(made);
+    const emptied = await listedBackups(host, cluster.keyring);
+    await expect(pruneBy(made, { last: 1 })).rejects.toMatchObject({
+      code: 'rows-differ',
+      message: expect.stringMatching(/^table "users" is empty now and had 5 rows in backup/),
+    });
+    // The next backup warns of nothing, and the rows would still be lost.
+    await backUp(made);
+    await expect(pruneBy(made, { last: 1 })).rejects.toMatchObject({
+      message: expect.stringContaining('table "users" is empty in every backup that stays and has 5 rows'),
+    });
+    expect(await listedBackups(host, cluster.keyring)).toHaveLength(emptied.length + 1);
+
+    expect((await pruneBy(made, { last: 1 }, { acceptEmptiedTables: true })).removed).toHaveLength(4);
+    await backUp(made);
+    expect((await pruneBy(made, { last: 1 })).removed).toHaveLength(1);
+  });
+
+  it('leaves a verified backup verified when the one goes whose reading covered its chunks', async () => {
+    const made = await threeBackups();
+    const { context, host, cluster, first, third } = made;
+    rmSync(objectFile(host, 'verifications'), { recursive: true });
+    const repository = { store: host.store, keyring: cluster.keyring };
+    await verifyBackups(context, repository, [first.id]);
+    const own = await objectsOfTable(host, cluster.keyring, third.id, 'users');
+    const { readAt } = await readCatalog(host.store, cluster.keyring);
+    expect(own.some((name) => readAt.has(name))).toBe(false);
+    await verifyBackups(context, repository, [third.id]);
+    const verified = (await readCatalog(host.store, cluster.keyring)).backups[0]?.entry.verified;
+    expect(verified).not.toBeNull();
+
+    for (let run = 0; run < 3; run += 1) {
+      await pruneBy(made, { last: 1 });
+      letTimePass(made, graceMs);
+      const { backups } = await readCatalog(host.store, cluster.keyring);
+      expect(backups.map(({ entry }) => entry.id)).toEqual([third.id]);
+      expect(backups[0]?.entry.verified).toEqual(verified);
+    }
+  });
+
+  it('keeps the damaged object of a healed chunk until the healed one was read back since', async () => {
+    const made = await makeCluster();
+    const { context, host, cluster } = made;
+    await addSettings(cluster.database, 200);
+    await addUsers(cluster.database, 3);
+    const broken = await backUp(made);
+    const names = await objectsOfTable(host, cluster.keyring, broken.id, 'settings');
+    const [bad] = names;
+    damage(host, 'bit-flipped', names);
+    const repository = { store: host.store, keyring: cluster.keyring };
+    await verifyBackups(context, repository, [broken.id]);
+    const healed = await backUp(made);
+    const [good] = await objectsOfTable(host, cluster.keyring, healed.id, 'settings');
+    expect(good).not.toBe(bad);
+
+    // The backup that names the bad one stays: so does the object.
+    letTimePass(made, graceMs);
+    expect(await pruneBy(made, {})).toMatchObject({ condemned: { objects: 0 }, inGrace: { objects: 0 } });
+
+    expect((await pruneBy(made, { last: 1 })).removed.map(({ id }) => id)).toEqual([broken.id]);
+    letTimePass(made, graceMs);
+    expect(await pruneBy(made, { last: 1 })).toMatchObject({
+      deleted: { objects: 0 },
+      awaitingReadBack: { objects: 1 },
+    });
+    expect(chunkObjects(host)).toContain(bad);
+
+    await verifyBackups(context, repository, [healed.id]);
+    expect(await pruneBy(made, { last: 1 })).toMatchObject({
+      deleted: { objects: 1 },
+      awaitingReadBack: { objects: 0 },
+    });
+    expect(chunkObjects(host)).not.toContain(bad);
+    await expectRestorable(made, healed.id);
+  });
+
+  it('makes the next backup store anew what is condemned, though it is still there', async () => {
+    const made = await threeBackups();
+    const { cluster, host, third } = made;
+    const [own] = await objectsOfTable(host, cluster.keyring, third.id, 'users');
+    rmSync(manifestFile(host, third.id));
+    await cluster.localState.write({ ...(await cluster.localState.read())!, highestSequence: 2 });
+    expect((await pruneBy(made, {})).condemned.objects).toBe(1);
+
+    const next = await backUp(made);
+
+    expect(next).toMatchObject({ newChunks: 1 });
+    const [anew] = await objectsOfTable(host, cluster.keyring, next.id, 'users');
+    expect(anew?.slice(0, 64)).toBe(own?.slice(0, 64));
+    expect(anew).not.toBe(own);
+  });
+});
