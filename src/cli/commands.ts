@@ -13,11 +13,9 @@ import { databaseAcceptImport } from './commands/database-accept-import.ts';
 import { databaseMigrate } from './commands/database-migrate.ts';
 import { databaseStatus } from './commands/database-status.ts';
 import { keysStatus } from './commands/keys-status.ts';
-import { nodeApproveFirmware } from './commands/node-approve-firmware.ts';
 import { nodeEnrol } from './commands/node-enrol.ts';
 import { nodeInvite } from './commands/node-invite.ts';
 import { nodeList } from './commands/node-list.ts';
-import { nodeMeasure } from './commands/node-measure.ts';
 import { nodeProbe } from './commands/node-probe.ts';
 import { openability } from './commands/openability.ts';
 import { restoreCleanup } from './commands/restore-cleanup.ts';
@@ -46,8 +44,6 @@ export const commands: readonly Command[] = [
   nodeEnrol,
   nodeList,
   nodeProbe,
-  nodeMeasure,
-  nodeApproveFirmware,
   openability,
   keysStatus,
   databaseStatus,

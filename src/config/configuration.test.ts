@@ -36,13 +36,7 @@ describe('loadConfiguration', () => {
       sealing: {
         choice: 'auto',
         keyFile: '/srv/manager/data/keys/host.key',
-        tpm: {
-          tcti: 'device:/dev/tpmrm0',
-          named: false,
-          selection: { bank: 'sha256', indexes: [0, 7, 14] },
-          approvalKeyFile: undefined,
-          approvalsDirectory: '/srv/manager/data/tpm-approvals',
-        },
+        tpm: { tcti: 'device:/dev/tpmrm0', named: false, selection: { bank: 'sha256', indexes: [0, 7, 14] } },
       },
       nodeName: 'host-a',
       site: undefined,

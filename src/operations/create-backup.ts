@@ -1,5 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { manifestPath } from '#format/layout.ts';
+import { chunkObjectPath, manifestPath } from '#format/layout.ts';
 import { encodeManifest, type Manifest, type ObjectReference } from '#format/manifest.ts';
 import type { BackupKind, Verified } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
@@ -24,6 +24,7 @@ import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
 import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
 import { requireStore } from './require-store.ts';
+import { maxPasses, notRetained, retainReused, withoutObjects } from './retain-objects.ts';
 import { noteStrangeTables } from './strange-tables.ts';
 import { streamTables, type StreamedTables } from './stream-tables.ts';
 
@@ -82,7 +83,7 @@ export async function backUpUnderLease(
   const age = await BackupAge.begin(context.clock, cluster.database.queries);
 
   const { catalog, known } = await lookAtRepository(context, cluster, store);
-  const { streamed, schemaVersion: schema } = await streamSnapshot(context, cluster, known);
+  const { streamed, usable, schemaVersion: schema } = await streamRetained(context, cluster, store, known);
   await confirmObjects(context, store, streamed.objects);
   const readAt = await readBack(context, store, cluster.keyring, streamed.stored);
 
@@ -100,7 +101,7 @@ export async function backUpUnderLease(
   await confirmListed(context, store, manifest);
   await recordReading(context, store, cluster, { id, readAt, streamed });
   await rememberSequence(cluster, sequence);
-  sayWhatHappened(context, manifest, known, streamed);
+  sayWhatHappened(context, manifest, usable, streamed);
   context.progress.end();
   return {
     ...resultOf(manifest, streamed),
@@ -123,6 +124,17 @@ async function lookAtRepository(
   const condemned = condemnedNames(await readCondemned(store, keyring));
   const catalog = await readCatalog(store, keyring);
   return { catalog, known: await readKnownObjects(store, catalog, condemned) };
+}
+
+/** Streams until every object that is used again is retained: one that cannot be is stored anew with the next snapshot. */
+async function streamRetained(context: OperationContext, cluster: Cluster, store: ObjectStore, known: KnownObjects) {
+  for (let usable = known, passes = 1; ; passes += 1) {
+    const pass = await streamSnapshot(context, cluster, usable);
+    const released = await retainReused(context, store, cluster.keyring, pass.streamed);
+    if (released.length === 0) return { ...pass, usable };
+    if (passes === maxPasses) throw notRetained(store, released);
+    usable = withoutObjects(usable, released);
+  }
 }
 
 async function streamSnapshot(
@@ -182,7 +194,9 @@ async function confirmObjects(
   context.progress.phase('confirming objects');
   const sizes = await readObjectSizes(store);
   for (const object of objects.values()) {
-    const problem = presenceProblem(sizes.get(object.name), object);
+    // A listing may be older than the objects that were stored last.
+    const sizeBytes = sizes.get(object.name) ?? (await store.head(chunkObjectPath(object.name)))?.sizeBytes;
+    const problem = presenceProblem(sizeBytes, object);
     if (problem !== undefined) {
       throw new EnclaveManagerError('damaged', `chunk object ${object.name} ${problem}; nothing was listed`);
     }

@@ -28,6 +28,7 @@ export function memoryStore(): ObjectStore & { readonly objects: Map<string, Buf
         yield { key, sizeBytes: objects.get(key)!.length, modifiedAt: new Date(0) };
       }
     },
+    retain: async () => true,
     delete: async (key) => void objects.delete(key),
     close: async () => {},
   };

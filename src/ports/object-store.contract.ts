@@ -127,6 +127,12 @@ function writing(current: () => { store: ObjectStore; other: ObjectStore }): voi
     expect((await store.get('object', limit))?.toString()).toBe('before');
   });
 
+  it('retains what was just put', async () => {
+    const { store } = current();
+    await store.put('chunks/00/x', Buffer.from('x'));
+    expect(await store.retain('chunks/00/x')).toBe(true);
+  });
+
   it('deletes, and deletes again what is gone; the key is free afterwards', async () => {
     const { store, other } = current();
     await store.put('chunks/00/x', Buffer.from('old'));
@@ -197,6 +203,7 @@ function refusing(current: () => ObjectStore): void {
     await expect(current().put(key, Buffer.from('x'))).rejects.toThrow('is not an object key');
     await expect(current().get(key, limit)).rejects.toThrow('is not an object key');
     await expect(current().head(key)).rejects.toThrow('is not an object key');
+    await expect(current().retain(key)).rejects.toThrow('is not an object key');
     await expect(current().delete(key)).rejects.toThrow('is not an object key');
   });
 

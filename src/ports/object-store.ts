@@ -17,7 +17,10 @@ export interface ObjectStore {
   /** JSON that lets a worker thread open the same store (see `worker.ts`). */
   readonly connection: ObjectStoreConnection;
 
-  /** Creates the object, or says that the key is taken and leaves what is there. */
+  /**
+   * Creates the object, or says that the key is taken and leaves what is there. What lies there with the same bytes may
+   * count as created: a reply that was lost cannot be told from it.
+   */
   put(key: string, body: Uint8Array): Promise<'created' | 'exists'>;
   /** The whole object; `undefined` where there is none. More than `maxBytes` → `damaged`, as is anything that cannot be an object. */
   get(key: string, limit: { readonly maxBytes: number }): Promise<Buffer | undefined>;
@@ -25,6 +28,12 @@ export interface ObjectStore {
   head(key: string): Promise<StoredObject | undefined>;
   /** Every object whose key begins with `prefix`, in key order, read in bounded pages. */
   list(prefix: string): AsyncIterable<StoredObject>;
+  /**
+   * Makes sure that the object stays at least as long as one put now: where objects are locked, its lock is extended.
+   * `false` where that cannot be done, because it is gone or its lock cannot be changed: it has to be stored anew. A store
+   * without locks answers `true` without looking.
+   */
+  retain(key: string): Promise<boolean>;
   /** Deletes; a key that is not there counts as deleted. */
   delete(key: string): Promise<void>;
   close(): Promise<void>;
@@ -33,7 +42,7 @@ export interface ObjectStore {
 export interface StoredObject {
   readonly key: string;
   readonly sizeBytes: number;
-  /** By the store's clock. */
+  /** By the store's clock; `head` may give whole seconds. */
   readonly modifiedAt: Date;
 }
 

@@ -60,6 +60,11 @@ export class DirectoryStore implements ObjectStore {
     });
   }
 
+  async retain(key: string): Promise<boolean> {
+    checkObjectKey(key);
+    return true;
+  }
+
   async close(): Promise<void> {
     // Nothing stays open between calls.
   }

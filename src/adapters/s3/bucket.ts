@@ -11,8 +11,10 @@ import {
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { StoredObject } from '#ports/object-store.ts';
 import { collect } from './collect.ts';
+import { md5Of, useContentMd5 } from './content-md5.ts';
 import type { Connector } from './connector.ts';
 import type { S3Limits } from './limits.ts';
+import { readFailure } from './failures.ts';
 import { ReplyProblem } from './reply-problem.ts';
 
 /** Where our own digest of an object lies; stores keep such fields, and give them back with it. */
@@ -107,11 +109,21 @@ export class Bucket {
     await client.send(new DeleteObjectCommand(place)).catch(absentAsUndefined);
   }
 
-  /** Extends the lock of an object to as long as that of one stored now. */
-  async retain(key: string): Promise<void> {
+  /** Extends the lock of an object to as long as that of one stored now; `false` where the store does not. */
+  async retain(key: string): Promise<boolean> {
     const { client, place } = await this.#begin(key);
     const retention = { Mode: this.#lockMode(), RetainUntilDate: await this.#lockEnd() };
-    await client.send(new PutObjectRetentionCommand({ ...place, Retention: retention }));
+    const command = new PutObjectRetentionCommand({ ...place, Retention: retention });
+    useContentMd5(command.middlewareStack);
+    try {
+      await client.send(command);
+      return true;
+    } catch (error) {
+      const { code, status } = readFailure(error);
+      // Gone, locked in a stricter mode, or no right to it; anything else says nothing about this object.
+      if (code === 'NoSuchKey' || status === 403 || status === 405 || code === 'InvalidRequest') return false;
+      throw error;
+    }
   }
 
   #lockMode(): 'GOVERNANCE' | 'COMPLIANCE' {
@@ -130,8 +142,6 @@ export class Bucket {
     return { client: await this.#connector.client(), place: { Bucket: bucket, Key: prefix + key } };
   }
 }
-
-const md5Of = (body: Uint8Array): string => createHash('md5').update(body).digest('base64');
 
 /** Every store names what it stored; a reply without is of something else. */
 function requireEntityTag(tag: string | undefined): void {

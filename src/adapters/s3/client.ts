@@ -1,7 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { createSecureContext, getCACertificates } from 'node:tls';
+import { getCACertificates } from 'node:tls';
 import { S3Client } from '@aws-sdk/client-s3';
 import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { S3Settings } from '#model/s3-settings.ts';
@@ -53,8 +54,9 @@ function trustedCertificates(caFile: string | undefined): { ca?: string[] } {
   if (caFile === undefined) return {};
   try {
     const pem = readFileSync(caFile, 'utf8');
-    if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it holds no PEM certificate');
-    createSecureContext({ ca: pem });
+    const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+    if (blocks.length === 0) throw new Error('it holds no PEM certificate');
+    for (const block of blocks) void new X509Certificate(block);
     return { ca: [...getCACertificates('default'), pem] };
   } catch (error) {
     throw new EnclaveManagerError(

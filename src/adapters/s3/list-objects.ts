@@ -29,12 +29,17 @@ export async function listAll(
     }
     more = page.IsTruncated === true;
     token = page.NextContinuationToken;
-    if (more && (token === undefined || tokens.has(token)))
-      throw new ReplyProblem('strange', 'a listing does not go on');
+    if (more && (token === undefined || tokens.has(token))) throw endless(root + prefix);
     if (token !== undefined) tokens.add(token);
   }
   return [...found.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
+
+const endless = (what: string): EnclaveManagerError =>
+  new EnclaveManagerError(
+    'repository-unreachable',
+    `the store lists ${what} without end: it gives the same page again`,
+  );
 
 function readObject(
   { Key: key, Size: sizeBytes, LastModified: modifiedAt }: NonNullable<ListObjectsV2CommandOutput['Contents']>[number],

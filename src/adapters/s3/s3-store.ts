@@ -76,6 +76,12 @@ export class S3Store implements ObjectStore {
     );
   }
 
+  async retain(key: string): Promise<boolean> {
+    checkObjectKey(key);
+    if (this.#given.objectLock === undefined) return true;
+    return await this.#attempt('lock', key, () => this.#bucket.retain(key));
+  }
+
   async delete(key: string): Promise<void> {
     checkObjectKey(key);
     await this.#attempt('delete', key, () => this.#bucket.delete(key));
