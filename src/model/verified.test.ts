@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { foldVerifications, type VerificationFacts } from './verified.ts';
+import { foldVerifications, timeByStore, type VerificationFacts } from './verified.ts';
 
 const at = (day: number): string => new Date(Date.UTC(2026, 10, day)).toISOString();
 const backup = (id: string, ...objects: string[]) => ({ summary: { id }, objects: objects.map((name) => ({ name })) });
@@ -55,6 +55,27 @@ describe('what verifications say of a backup', () => {
     const after = foldVerifications([a], [verification(3, {}), verification(1, {}), failed]);
     expect(after.of('A').verified).toEqual({ at: at(3), level: 'all-chunks', oldestReadAt: at(3) });
     expect(after.badObjects).toEqual(new Set(['x']));
+  });
+
+  it('is nothing for a backup that shares an object found bad for another, until one reads it again', () => {
+    const passed = verification(1, { backups: ['A', 'B'] });
+    const failed = verification(2, { backups: ['A'], passed: false, bad: ['y'] });
+    expect(foldVerifications([a, b], [passed, failed]).of('B').verified).toBeNull();
+    const again = verification(3, { backups: ['B'] });
+    const after = foldVerifications([a, b], [passed, failed, again]);
+    expect([after.of('A').verified, after.of('B').verified?.at]).toEqual([null, at(3)]);
+  });
+
+  it('is nothing where one passed and one failed at the same moment', () => {
+    const facts = [verification(1, {}), verification(1, { passed: false, bad: ['x'] })];
+    for (const order of [facts, facts.toReversed()]) expect(foldVerifications([a], order).of('A').verified).toBeNull();
+  });
+
+  it('counts a success as old, and a failure as new, as clock of host and store allow', () => {
+    const stored = new Date(at(5));
+    const times = (day: number) => [true, false].map((passed) => timeByStore({ at: at(day), passed }, stored));
+    expect(times(9)).toEqual([at(5), at(5)]);
+    expect(times(2)).toEqual([at(2), at(5)]);
   });
 
   it('remembers a bad object also of one that passed because another object served', () => {

@@ -26,29 +26,46 @@ export interface FoldedVerifications {
 }
 
 /**
+ * When something was verified, by the clock of the store, which is one for all hosts; theirs may be wrong, and then a
+ * failure of today must not hide behind a success "of next year". A success is as old as it may be, a failure as new.
+ */
+export function timeByStore({ at, passed }: Pick<VerificationFacts, 'at' | 'passed'>, storedAt: Date): string {
+  return passed && Date.parse(at) < storedAt.getTime() ? at : storedAt.toISOString();
+}
+
+/**
  * What all verifications together say about each backup. A backup counts as verified when its newest verification
- * passed and every object it needs was read back at some time, be it for an older backup that shares the object.
+ * passed, every object it needs was read back at some time, be it for an older backup that shares the object, and none
+ * of them was found bad since, be it for another backup.
  */
 export function foldVerifications(
   backups: readonly BackupFacts[],
   verifications: readonly VerificationFacts[],
 ): FoldedVerifications {
-  const ordered = verifications.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  const ordered = verifications.toSorted(
+    (a, b) => Date.parse(a.at) - Date.parse(b.at) || Number(b.passed) - Number(a.passed),
+  );
   const objectsOf = new Map(backups.map(({ summary, objects }) => [summary.id, objects.map(({ name }) => name)]));
   const readAt = new Map<string, number>();
   const badObjects = new Set<string>();
+  const lost = new Set<string>();
   for (const verification of ordered) {
     const at = Date.parse(verification.at);
     for (const name of verification.objects ?? verification.backups.flatMap((id) => objectsOf.get(id) ?? [])) {
-      if (verification.passed) readAt.set(name, at);
+      if (!verification.passed) continue;
+      readAt.set(name, at);
+      lost.delete(name);
     }
-    for (const name of verification.bad) badObjects.add(name);
+    for (const name of verification.bad) {
+      badObjects.add(name);
+      if (!verification.passed) lost.add(name);
+    }
   }
   const newestOf = newestPerBackup(ordered);
   const drillOf = newestPerBackup(ordered.filter(({ drill }) => drill !== null));
   return {
     of: (id) => ({
-      verified: verifiedOf(newestOf.get(id), objectsOf.get(id) ?? [], readAt),
+      verified: verifiedOf(newestOf.get(id), objectsOf.get(id) ?? [], readAt, lost),
       lastDrill: drillResult(drillOf.get(id)),
     }),
     badObjects,
@@ -64,12 +81,13 @@ function verifiedOf(
   newest: VerificationFacts | undefined,
   objects: readonly string[],
   readAt: ReadonlyMap<string, number>,
+  lost: ReadonlySet<string>,
 ): Verified | null {
   if (newest === undefined || !newest.passed) return null;
   let oldest = Date.parse(newest.at);
   for (const name of objects) {
     const at = readAt.get(name);
-    if (at === undefined) return null;
+    if (at === undefined || lost.has(name)) return null;
     oldest = Math.min(oldest, at);
   }
   return { at: newest.at, level: newest.level, oldestReadAt: new Date(oldest).toISOString() };

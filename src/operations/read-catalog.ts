@@ -8,7 +8,7 @@ import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupSummary, CatalogEntry } from '#model/backup.ts';
 import type { BackupId, NodeId } from '#model/identifiers.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
-import { foldVerifications } from '#model/verified.ts';
+import { foldVerifications, timeByStore } from '#model/verified.ts';
 import { listBounded } from './list-bounded.ts';
 
 /** A backup as the repository shows it, with the objects it needs. */
@@ -65,7 +65,8 @@ export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | u
     }
   }
   const verifications = keyring === undefined ? [] : await readVerifications(store, keyring, rejected);
-  const folded = foldVerifications(manifests, verifications);
+  const bounded = verifications.map((each) => ({ ...each, at: timeByStore(each, each.modifiedAt) }));
+  const folded = foldVerifications(manifests, bounded);
   const backups = manifests.map(({ summary, objects, authentic }) => {
     const { verified, lastDrill } = folded.of(summary.id);
     const openableBy = authentic === true ? openers(keyring, summary) : [];
