@@ -1,0 +1,48 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
+import { systemRandomness } from '#adapters/system/randomness.ts';
+import type { Sealing } from '#ports/sealing.ts';
+import type { StartedCommand } from '../fixtures/command.ts';
+
+/** `enrolled` opens backups; the others must be refused with 21. */
+export type Standing = 'outsider' | 'enrolled' | 'evicted';
+
+export interface Serving {
+  readonly started: StartedCommand;
+  readonly pid: number;
+  /** Where it answers; `undefined` while it has not said. */
+  readonly address: string | undefined;
+  stopped: boolean;
+}
+
+/** A directory and a key file: the key is the hardware, the directory the disk. */
+export interface SoakHost {
+  readonly name: string;
+  readonly site: string;
+  readonly dataDirectory: string;
+  readonly keyFile: string;
+  standing: Standing;
+  /** Without local state it knows no cluster and no newest sequence. */
+  remembers: boolean;
+  serving: Serving | undefined;
+}
+
+export function newHost(directory: string, name: string, site: string): SoakHost {
+  const dataDirectory = join(directory, name);
+  const keyDirectory = join(directory, 'keys', name);
+  mkdirSync(dataDirectory, { recursive: true, mode: 0o711 });
+  mkdirSync(keyDirectory, { recursive: true, mode: 0o700 });
+  return {
+    name,
+    site,
+    dataDirectory,
+    keyFile: join(keyDirectory, 'host.key'),
+    standing: 'outsider',
+    remembers: false,
+    serving: undefined,
+  };
+}
+
+export const sealingOf = (host: SoakHost): Sealing =>
+  createSoftwareSealing({ keyFile: host.keyFile, keyExpected: false, randomness: systemRandomness });

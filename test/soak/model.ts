@@ -1,0 +1,32 @@
+import type { State } from './state.ts';
+
+export interface ModelBackup {
+  readonly id: string;
+  readonly kind: string;
+  readonly sequence: number;
+  /** The states of the database that it may hold: more than one where somebody wrote beside it. */
+  readonly states: readonly State[];
+  /** Epochs whose keys open it. */
+  readonly epochs: readonly number[];
+}
+
+/** What must be true, kept beside the program and never told by it. */
+export interface Model {
+  /** The live database; `undefined` after it was destroyed. */
+  live: State | undefined;
+  /** By id: everything that was listed, and not pruned since. */
+  readonly backups: Map<string, ModelBackup>;
+  /** Databases that restores replaced → what they held. */
+  readonly replaced: Map<string, State>;
+  /** Chunks that a verification found lost. No backup that needs one may be shown as verified. */
+  readonly foundLost: Set<string>;
+  clusterKey: string | undefined;
+}
+
+export const newModel = (): Model => ({
+  live: undefined,
+  backups: new Map(),
+  replaced: new Map(),
+  foundLost: new Set(),
+  clusterKey: undefined,
+});

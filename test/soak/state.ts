@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import type { Database } from '#ports/database.ts';
+import { readAuditHead } from '#store/audit.ts';
+import { readCaKey } from '#store/ca-keys.ts';
+import { readCluster } from '#store/cluster.ts';
+import { backedUpTables, loadMigrations } from '#store/migrations.ts';
+import { readSetting } from '#store/settings.ts';
+import { tablesOf, type Queries } from '#store/tables.ts';
+
+/** What the model knows of a database, live or in a backup. */
+export interface State {
+  /** Table → digest of its rows in any order. Tables that the program itself writes are not among them. */
+  readonly tables: Readonly<Record<string, string>>;
+  /** The audit log is a chain: one hash says what all events before it are. */
+  readonly audit: { readonly position: number; readonly hash: string };
+  /** Changes with every restore and rollback. */
+  readonly incarnation: string;
+}
+
+/** Written by the program, and by a restore brought to the state of today. */
+const ownTables = [
+  'audit_events',
+  'cluster',
+  'credentials',
+  'key_epochs',
+  'key_slots',
+  'memberships',
+  'nodes',
+  'restores',
+];
+
+/** Encrypted anew when keys change: their contents are compared, opened. */
+const sealedColumns: Readonly<Record<string, readonly string[]>> = {
+  ca_keys: ['sealed_private_key'],
+  settings: ['sealed_secret'],
+};
+
+/** In one transaction, so that it is the state of one moment. */
+export async function readState(database: Database, keyring: OpenedKeyring): Promise<State | undefined> {
+  return await database.transaction((queries) => stateOf(queries, keyring));
+}
+
+export async function stateOf(queries: Queries, keyring: OpenedKeyring): Promise<State | undefined> {
+  const cluster = await readCluster(queries);
+  if (cluster === undefined) return undefined;
+  const tables: Record<string, string> = {};
+  for (const table of backedUpTables(loadMigrations().length).filter((name) => !ownTables.includes(name)))
+    tables[table] = await digestTable(queries, table);
+  tables['sealed secrets'] = await digestSecrets(queries, keyring);
+  const { number, random } = cluster.incarnation;
+  return { tables, audit: await readAuditHead(queries), incarnation: `${number} ${random}` };
+}
+
+async function digestTable(queries: Queries, table: string): Promise<string> {
+  const sealed = sql.join((sealedColumns[table] ?? []).map((column) => sql.lit(column)));
+  const { rows } = await sql<{ digest: string }>`
+    SELECT count(*) || ' rows ' || encode(sha256(coalesce(string_agg(digest, ''::bytea ORDER BY digest), ''::bytea)), 'hex') AS digest
+      FROM (SELECT sha256(convert_to((to_jsonb(t) - ARRAY[${sealed}]::text[])::text, 'UTF8')) AS digest
+              FROM ${sql.table(table)} t) AS digests`.execute(queries);
+  return rows[0]!.digest;
+}
+
+async function digestSecrets(queries: Queries, keyring: OpenedKeyring): Promise<string> {
+  const opened: string[] = [];
+  const tables = tablesOf(queries);
+  for (const { ca_key_id: id } of await tables.selectFrom('ca_keys').select('ca_key_id').execute())
+    opened.push(`ca_keys ${id} ${(await readCaKey(queries, keyring, id))!.privateKey.toString('hex')}`);
+  const named = await tables.selectFrom('settings').select('name').where('sealed_secret', 'is not', null).execute();
+  for (const { name } of named)
+    opened.push(`settings ${name} ${(await readSetting(queries, keyring, name))!.secret!.toString('hex')}`);
+  return `${opened.length} secrets ${createHash('sha256').update(opened.toSorted().join('\n')).digest('hex')}`;
+}
+
+/** Tables that differ, for people; empty: the same data. */
+export function differences(wanted: State, found: State): string[] {
+  const names = Object.keys({ ...wanted.tables, ...found.tables });
+  return names
+    .filter((name) => wanted.tables[name] !== found.tables[name])
+    .map((name) => `${name}: ${wanted.tables[name]} expected, ${found.tables[name]} found`);
+}
+
+/** Whether the chain that ends in the database's head goes through the head that was known before. */
+export async function isAuditPrefix(queries: Queries, known: State['audit']): Promise<boolean> {
+  if (known.position === 0) return true;
+  const row = await tablesOf(queries)
+    .selectFrom('audit_events')
+    .select('hash')
+    .where('position', '=', known.position)
+    .executeTakeFirst();
+  return row?.hash.toString('hex') === known.hash;
+}
