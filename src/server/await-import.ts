@@ -30,7 +30,7 @@ export function importNotReady({ message, hint }: EnclaveManagerError): Readines
 export async function untilImportChanges(
   context: OperationContext,
   host: Host,
-  seen: string,
+  seen: string | undefined,
   refusal: EnclaveManagerError,
 ): Promise<void> {
   const { clock, signal } = context;

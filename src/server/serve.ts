@@ -129,23 +129,25 @@ async function openWhenRestored(
 ): Promise<OpenedCluster> {
   let said: string | undefined;
   for (;;) {
+    // Before it is tried: a replay that ends meanwhile has then changed.
+    const before = await findImportStamp(host.server).catch(() => undefined);
     try {
       return await openOrCreateCluster(context, host);
     } catch (error) {
       context.signal.throwIfAborted();
       if (!isEnclaveManagerError(error)) throw error;
       const stamp = await findImportStamp(host.server).catch(() => undefined);
-      const mayComeBack =
-        stamp !== undefined ||
-        (parts.configuration.database.kind === 'external' &&
-          (error.code === 'restore-needed' || (said !== undefined && error.code === 'database-unreachable')));
-      if (!mayComeBack) throw error;
+      const isEmpty = error.code === 'restore-needed';
+      // Somebody who replays anew drops and creates the database in between.
+      const isReplaced = said !== undefined && (isEmpty || error.code === 'database-unreachable');
+      const mayComeBack = isReplaced || (isEmpty && parts.configuration.database.kind === 'external');
+      if (stamp === undefined && !mayComeBack) throw error;
       const wayOut = stamp === undefined ? `Waiting until it is restored: ${restoreCommands.join('; ')}` : error.hint;
       if (said !== error.message) parts.log(`${error.message}. ${wayOut}`);
       said = error.message;
       gate.report(stamp === undefined ? notReady(error.message, { commands: restoreCommands }) : importNotReady(error));
       if (stamp === undefined) await context.clock.sleep(restorePollMs, context.signal);
-      else await untilImportChanges(context, host, stamp, error);
+      else await untilImportChanges(context, host, before, error);
     }
   }
 }
