@@ -12,8 +12,10 @@ import { configShow } from './commands/config-show.ts';
 import { databaseAcceptImport } from './commands/database-accept-import.ts';
 import { databaseMigrate } from './commands/database-migrate.ts';
 import { databaseStatus } from './commands/database-status.ts';
+import { keysRotate } from './commands/keys-rotate.ts';
 import { keysStatus } from './commands/keys-status.ts';
 import { nodeEnrol } from './commands/node-enrol.ts';
+import { nodeEvict } from './commands/node-evict.ts';
 import { nodeInvite } from './commands/node-invite.ts';
 import { nodeList } from './commands/node-list.ts';
 import { nodeProbe } from './commands/node-probe.ts';
@@ -44,8 +46,10 @@ export const commands: readonly Command[] = [
   nodeEnrol,
   nodeList,
   nodeProbe,
+  nodeEvict,
   openability,
   keysStatus,
+  keysRotate,
   databaseStatus,
   databaseMigrate,
   databaseAcceptImport,

@@ -136,14 +136,16 @@ export class Environment {
   }
 
   /**
-   * The cluster of the live database, with its keys open. A replayed export there is checked first, unless the command
-   * changes nothing: it then throws `import-pending`.
+   * The cluster of the live database, with its keys open; what a change of the keys left to do on this host is done. A
+   * replayed export there is checked first, unless the command changes nothing: it then throws `import-pending`.
    */
   async cluster(options: { readonly finishImport?: boolean } = {}): Promise<Cluster> {
     const { openCluster } = await import('#operations/open-cluster.ts');
-    const cluster = await openCluster(this.context, await this.host(), options);
+    const { tendKeysIfPossible } = await import('#operations/tend-keys.ts');
+    const host = await this.host();
+    const cluster = await openCluster(this.context, host, options);
     this.#open.push(cluster.database);
-    return cluster;
+    return await tendKeysIfPossible(this.context, host, cluster);
   }
 
   async findOnOneDisk(): Promise<readonly string[]> {

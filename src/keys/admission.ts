@@ -2,11 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { type JoinRequest, readJoinRequest } from './join-request.ts';
-import { type KeyringDocument, sha256Hex } from './keyring-entry.ts';
+import type { KeyringDocument } from './keyring-entry.ts';
 import { keyringPath, parseKeyringPath } from './keyring-paths.ts';
-import { type KeyPorts, memberOf } from './new-cluster.ts';
+import { memberOf } from './new-cluster.ts';
+import type { KeyPorts } from './next-generation.ts';
+import { nextMembership } from './next-membership.ts';
 import type { OpenedKeyring } from './opened-keyring.ts';
-import { type CredentialPayload, maxNodes, membersSchema, type MembersPayload } from './payloads.ts';
+import { type CredentialPayload, maxNodes, membersSchema } from './payloads.ts';
 
 /**
  * Admits the host that a join request describes: its signed credential, slots of every epoch, and the next membership, in
@@ -29,27 +31,13 @@ export async function admitNode(
     bytes: keyring.sign('credential', request.node),
   };
   const slots = await keyring.wrapRootKeys(request.node);
-  const members = nextMembership(keyring, request.node, clock.now());
+  const { nodes, currentEpoch } = keyring.membership;
+  const change = { nodes: [...nodes, memberOf(request.node)], currentEpoch };
+  const members = nextMembership(keyring, change, clock.now());
   // Documents are write-once: those that an interrupted admission left are used as they are.
   const present = new Map(keyring.documents.map((document) => [document.path, document]));
   const documents = [credential, ...slots].map((document) => present.get(document.path) ?? document);
   return { documents: [...documents, members], nodeId };
-}
-
-function nextMembership(keyring: OpenedKeyring, credential: CredentialPayload, now: Date): KeyringDocument {
-  const { number, nodes, currentEpoch } = keyring.membership;
-  const currentPath = keyringPath({ type: 'members', number });
-  const current = keyring.documents.find(({ path }) => path === currentPath);
-  if (current === undefined) throw new Error(`the keyring does not hold its own ${currentPath}`);
-  const payload: MembersPayload = {
-    number: number + 1,
-    previous: sha256Hex(current.bytes),
-    currentEpoch,
-    keyGeneration: keyring.keyGeneration,
-    nodes: [...nodes, memberOf(credential)],
-    createdAt: now.toISOString(),
-  };
-  return { path: keyringPath({ type: 'members', number: number + 1 }), bytes: keyring.sign('members', payload) };
 }
 
 function checkCluster(keyring: OpenedKeyring, request: JoinRequest): void {

@@ -7,7 +7,8 @@ import { fingerprintOf, rawKeyBytes } from './asymmetric-keys.ts';
 import { readEpochRecords } from './authentic-entries.ts';
 import { joinRequestMacKey, parseToken } from './join-token.ts';
 import { type KeyringDocument, readEntries } from './keyring-entry.ts';
-import { type KeyPorts, newCredential } from './new-cluster.ts';
+import { newCredential } from './new-cluster.ts';
+import type { KeyPorts } from './next-generation.ts';
 import { checkNewNode, type NewNode } from './node-name.ts';
 import { base64, credentialSchema } from './payloads.ts';
 

@@ -1,5 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { ClusterId } from '#model/identifiers.ts';
+import type { ClusterId, CredentialId } from '#model/identifiers.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { authenticateEntries, readEpochRecords, type SlotRecord } from './authentic-entries.ts';
 import { rootKeyCommitment } from './epoch-keys.ts';
@@ -17,7 +17,7 @@ import {
 } from './unsealed-credential.ts';
 
 export type { KeyringDocument } from './keyring-entry.ts';
-export type { OpenedKeyring } from './opened-keyring.ts';
+export { type OpenedKeyring, requireMember } from './opened-keyring.ts';
 export type { MemberNode } from './payloads.ts';
 export { newClusterKeyring } from './new-cluster.ts';
 
@@ -67,13 +67,16 @@ async function openWith(
   const authentic = authenticateEntries(clusterId, history, own, rejected);
   const membership = chooseMembership(authentic.members);
   const opened = unsealed.filter(({ entry }) => authentic.entries.includes(entry));
-  const { nodeId, credentialId } = chooseCredential(opened, unsealed, membership);
+  const { payload: chosen, secret } = chooseCredential(opened, unsealed, membership);
+  const { nodeId, credentialId } = chosen;
   return assembleKeyring({
     clusterId,
     nodeId,
     credentialId,
     history,
     membership,
+    sealedGeneration: secret.keyGeneration,
+    credentialGenerations: credentialGenerations(authentic.entries),
     slots: authentic.slots.map(({ payload }) => payload),
     rootKeys: await openSlots(clusterId, history, authentic.slots, opened, rejected),
     documents: authentic.entries.map(({ path, bytes }) => ({ path, bytes })),
@@ -93,16 +96,24 @@ function entriesOfCluster(
   });
 }
 
+function credentialGenerations(entries: readonly KeyringEntry[]): ReadonlyMap<CredentialId, number> {
+  return new Map(
+    entries.flatMap(({ place, document }) =>
+      place.type === 'credential' ? [[place.credentialId, document.signatures[0]!.keyGeneration] as const] : [],
+    ),
+  );
+}
+
 /** The credential in the membership; on an evicted host the newest one that was authentic. */
 function chooseCredential(
   opened: readonly UnsealedCredential[],
   unsealed: readonly UnsealedCredential[],
   membership: Membership,
-): UnsealedCredential['payload'] {
+): UnsealedCredential {
   const member = opened.find(({ payload }) => memberWith(membership, payload.nodeId, payload.credentialId));
   const [newest] = opened.toSorted((a, b) => b.secret.keyGeneration - a.secret.keyGeneration);
   const chosen = member ?? newest;
-  if (chosen !== undefined) return chosen.payload;
+  if (chosen !== undefined) return chosen;
   throw new EnclaveManagerError(
     'forged',
     `This host's hardware opens ${unsealed[0]!.entry.path}, but the cluster did not sign that document.`,

@@ -1,6 +1,4 @@
-import { uuidv7 } from '#model/identifiers.ts';
-import type { Clock } from '#ports/clock.ts';
-import type { Randomness } from '#ports/randomness.ts';
+import { type NodeId, uuidv7 } from '#model/identifiers.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { rawKeyBytes, rawPublicKey } from './asymmetric-keys.ts';
 import { encodeCredentialSecret } from './credential.ts';
@@ -13,13 +11,9 @@ import {
   newSigner,
   newSlotDocument,
 } from './new-documents.ts';
+import type { KeyPorts } from './next-generation.ts';
 import { checkNewNode, type NewNode } from './node-name.ts';
 import type { CredentialPayload, MemberNode } from './payloads.ts';
-
-export interface KeyPorts {
-  readonly clock: Clock;
-  readonly randomness: Randomness;
-}
 
 /**
  * The keyring of a new cluster with this host as its only node: epoch 1, key generation 1, membership 1, one slot, one
@@ -59,18 +53,18 @@ export async function newClusterKeyring(
   return { documents };
 }
 
-/** A new key pair for this host, sealed by its hardware together with the cluster's key. */
+/** A new key pair for this host, sealed by its hardware together with the cluster's key; `nodeId` is that of a node which has one already. */
 export async function newCredential(
   { clock, randomness, sealing }: KeyPorts & { readonly sealing: Sealing },
   cluster: { readonly clusterId: string; readonly clusterVerifyKey: Buffer; readonly keyGeneration: number },
-  node: NewNode,
+  node: NewNode & { readonly nodeId?: NodeId },
 ): Promise<CredentialPayload> {
   const now = clock.now();
   const privateKey = randomness.bytes(rawKeyBytes);
   const secret = encodeCredentialSecret({ ...cluster, privateKey });
   try {
     return {
-      nodeId: uuidv7(now, randomness.bytes(10)),
+      nodeId: node.nodeId ?? uuidv7(now, randomness.bytes(10)),
       name: node.name,
       site: node.site,
       credentialId: uuidv7(now, randomness.bytes(10)),

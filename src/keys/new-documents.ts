@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { ClusterId } from '#model/identifiers.ts';
+import type { ClusterId, NodeId } from '#model/identifiers.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { nonceBytes, openBytes, sealBytes } from './aead.ts';
 import { privateKey, rawPublicKey } from './asymmetric-keys.ts';
@@ -19,7 +19,14 @@ export interface NewEpoch {
   readonly rootKey: Uint8Array;
   readonly signingSeed: Uint8Array;
   /** The generation before, with the digests of all that is authentic until now; `null` for the first. */
-  readonly previous: (Signer & { readonly verifyKey: Buffer; readonly acceptedPast: readonly string[] }) | null;
+  readonly previous:
+    | (Signer & {
+        readonly verifyKey: Buffer;
+        readonly acceptedPast: readonly string[];
+        /** Nodes that the new generation leaves out. */
+        readonly evicted?: readonly NodeId[];
+      })
+    | null;
   readonly createdAt: Date;
 }
 
@@ -38,6 +45,7 @@ export function newEpochDocument(epoch: NewEpoch, randomness: Randomness): Keyri
     previousKeyGeneration: previous?.keyGeneration ?? null,
     previousVerifyKey: previous?.verifyKey.toString('base64') ?? null,
     acceptedPast: previous === null ? null : previous.acceptedPast.toSorted(),
+    ...(previous?.evicted === undefined ? {} : { evicted: [...previous.evicted] }),
     createdAt: epoch.createdAt.toISOString(),
   };
   const signers = [...(previous === null ? [] : [previous]), newSigner(keyGeneration, signingSeed)];

@@ -6,6 +6,7 @@ import { deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
 import type { KeyHistory } from './generations.ts';
 import type { KeyringDocument, RejectedDocument } from './keyring-entry.ts';
 import { type Membership, memberWith } from './membership.ts';
+import { type KeyPorts, newGenerationDocuments, type NextGeneration } from './next-generation.ts';
 import { newSlotDocument, openSigningKey, type SlotRecipient } from './new-documents.ts';
 import type { SlotPayload } from './payloads.ts';
 import { type DocumentType, signDocument, type Signer } from './signed-document.ts';
@@ -30,6 +31,14 @@ export interface OpenedKeyring {
   readonly currentEpoch: EpochKeys;
   /** Every authentic epoch, ascending, whether or not this host opens it. */
   readonly epochs: readonly number[];
+  /** The epoch that introduced the newest key generation; ahead of the membership's while an eviction or rotation is under way. */
+  readonly newestEpoch: number;
+  /** Nodes that the newest generation leaves out, whether or not the membership does so yet. */
+  readonly evicting: readonly NodeId[];
+  /** The cluster key generation inside this host's sealed credential. */
+  readonly sealedGeneration: number;
+  /** The generation that signed a member's credential: lower than the newest until the node has resealed it. */
+  credentialGeneration(nodeId: NodeId): number | undefined;
   /** Throws `no-key` for an epoch that this host cannot open, or that does not exist. */
   epochKeys(epoch: number): EpochKeys;
   /** By the authentic slots of the node's credential in the membership; empty for others. */
@@ -43,6 +52,11 @@ export interface OpenedKeyring {
   sign(type: DocumentType, payload: object): Buffer;
   /** Signed slots of every epoch for a node. Throws `no-key` when this host cannot open all of them. */
   wrapRootKeys(recipient: SlotRecipient): Promise<KeyringDocument[]>;
+  /**
+   * The next key generation with its epoch, wrapped to every member that is not evicted: the slots, then the epoch document,
+   * in the order in which they must be stored. Throws as `sign` does.
+   */
+  newGeneration(next: NextGeneration, ports: KeyPorts): Promise<KeyringDocument[]>;
   /** The whole authentic keyring, sorted by path. */
   readonly documents: readonly KeyringDocument[];
   /** What lay beside it and counts for nothing. */
@@ -58,6 +72,9 @@ export interface KeyringParts {
   readonly slots: readonly SlotPayload[];
   /** Those this host opened, by epoch; checked against the commitment. */
   readonly rootKeys: ReadonlyMap<number, Buffer>;
+  readonly sealedGeneration: number;
+  /** Which generation signed a credential, by credential id. */
+  readonly credentialGenerations: ReadonlyMap<CredentialId, number>;
   readonly documents: readonly KeyringDocument[];
   readonly rejected: readonly RejectedDocument[];
 }
@@ -89,11 +106,18 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
       return epochKeys(membership.currentEpoch);
     },
     epochs: [...history.epochs.keys()].toSorted((a, b) => a - b),
+    newestEpoch: newest.payload.epoch,
+    evicting: newest.payload.evicted ?? [],
+    sealedGeneration: parts.sealedGeneration,
+    credentialGeneration: (node) =>
+      parts.credentialGenerations.get(membership.nodes.find((member) => member.nodeId === node)?.credentialId ?? ''),
     epochKeys,
     epochsOpenableBy: (node) => epochsOpenableBy(parts, node),
     verify: (type, bytes) => authenticate(clusterId, history, type, bytes).payload,
     sign: (type, payload) => signDocument(type, clusterId, payload, [signer()]),
     wrapRootKeys: (recipient) => wrapRootKeys(parts, recipient, signer()),
+    newGeneration: (next, ports) =>
+      newGenerationDocuments({ clusterId, ...newest.generation, ...signer(), members: membership.nodes }, next, ports),
     documents: parts.documents,
     rejected: parts.rejected,
   };
@@ -142,7 +166,15 @@ function throwNoKey(parts: KeyringParts, epoch: number): never {
   throw new EnclaveManagerError('no-key', `No key on this host opens epoch ${epoch}. Openable by: ${names}.`);
 }
 
-function notMember(nodeId: NodeId, membership: Membership): EnclaveManagerError {
+/**
+ * Throws `not-permitted` on a host that was evicted, or is being evicted: what it writes counts nowhere, and what it would
+ * have others do it may not.
+ */
+export function requireMember({ isMember, evicting, nodeId, membership }: OpenedKeyring): void {
+  if (!isMember || evicting.includes(nodeId)) throw notMember(nodeId, membership);
+}
+
+export function notMember(nodeId: NodeId, membership: Membership): EnclaveManagerError {
   return new EnclaveManagerError(
     'not-permitted',
     `This host's node ${nodeId} is not in membership ${membership.number} of the cluster, so it may not sign for it.`,

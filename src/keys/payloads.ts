@@ -9,7 +9,7 @@ import { isNodeName } from './node-name.ts';
 const maxNumber = 0xffff_ffff;
 export const maxNodes = 1000;
 /** Room for 300 000 digests: decades of daily backups and their verifications. */
-const maxAcceptedPast = 300_000;
+export const maxAcceptedPast = 300_000;
 
 const uuid = z.string().refine(isUuid);
 const counted = z.int().min(1).max(maxNumber);
@@ -76,6 +76,8 @@ export const epochSchema = z
     previousVerifyKey: base64(rawKeyBytes).nullable(),
     /** Hex SHA-256 of every authentic document of earlier generations; `null` for the first generation only. */
     acceptedPast: boundedList(digest, { max: maxAcceptedPast }).nullable(),
+    /** Nodes that this generation leaves out; whoever finds the membership still naming them writes the next one without. */
+    evicted: z.array(uuid).max(maxNodes).optional(),
     createdAt: time,
   })
   .refine((payload) => {

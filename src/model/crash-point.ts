@@ -60,6 +60,14 @@ export const crashPoints = [
   'import.migrated',
   'import.prepared',
   'import.finished',
+  'advance-keys.slots-written',
+  'advance-keys.epoch-written',
+  'advance-keys.confirmed',
+  'advance-keys.settled',
+  'advance-keys.membership-written',
+  'reseal.slots-written',
+  'reseal.recorded',
+  'reseal.membership-written',
 ] as const;
 
 export type CrashPoint = (typeof crashPoints)[number];

@@ -2,6 +2,7 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { keyringPrefix, markerPath } from '#format/layout.ts';
 import { encodeMarker } from '#format/marker.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
+import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { appendAuditEvent } from '#store/audit.ts';
@@ -65,7 +66,14 @@ async function holdsNothingElse(store: ObjectStore, keyring: OpenedKeyring): Pro
 export async function completeKeyring(store: ObjectStore, documents: readonly KeyringDocument[]): Promise<void> {
   const present = new Set<string>();
   for await (const { key } of listBounded(store, keyringPrefix)) present.add(key);
-  for (const { path, bytes } of documents) if (!present.has(path)) await store.put(path, bytes);
+  for (const { path, bytes } of inOrder(documents)) if (!present.has(path)) await store.put(path, bytes);
+}
+
+/** An epoch counts from its document on, a node from its membership on: what they need comes first. */
+function inOrder(documents: readonly KeyringDocument[]): readonly KeyringDocument[] {
+  const order = ['credential', 'slot', 'epoch', 'members'];
+  const rank = ({ path }: KeyringDocument): number => order.indexOf(parseKeyringPath(path)?.type ?? '');
+  return documents.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** The marker says whose repository it is; it comes last, when the keyring is complete. */

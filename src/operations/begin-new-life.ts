@@ -3,6 +3,7 @@ import type { Incarnation } from '#model/backup.ts';
 import type { JsonObject } from '#model/json.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import { setIncarnation } from '#store/cluster.ts';
+import { revokeOutdatedInvites } from '#store/invites.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { syncNodes } from '#store/nodes.ts';
 import { recordRestore, type RestoreRecord } from '#store/restores.ts';
@@ -30,6 +31,7 @@ export async function beginNewLife(
   keyring: OpenedKeyring,
   { record, action, details }: NewLife,
 ): Promise<void> {
+  await revokeOutdatedInvites(queries, keyring, context);
   await resealColumns(queries, keyring, context.randomness);
   await saveKeyringDocuments(queries, keyring.documents);
   await syncNodes(queries, keyring.membership, context);

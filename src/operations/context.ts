@@ -45,3 +45,5 @@ export interface Host {
 }
 
 export const operationLease = { name: 'operation', ttlMs: 30_000 } as const;
+/** Whatever makes a membership: enrolment, eviction, a resealed credential. */
+export const admissionLease = { name: 'admission', ttlMs: 30_000 } as const;

@@ -15,6 +15,7 @@ import { completeKeyring } from './adopt-repository.ts';
 import { checkMarker } from './check-marker.ts';
 import { composeManifest } from './compose-manifest.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
+import { requireCurrentKeys } from './current-keys.ts';
 import { emptiedTables } from './emptied-tables.ts';
 import { presenceProblem, readKnownObjects, readObjectSizes, type KnownObjects } from './known-objects.ts';
 import { readBack } from './read-back.ts';
@@ -114,11 +115,12 @@ export async function backUpUnderLease(
 /** Whose repository it is, what is listed in it, and which chunks need not be stored again. */
 async function lookAtRepository(
   context: OperationContext,
-  { keyring }: Cluster,
+  { keyring, database }: Cluster,
   store: ObjectStore,
 ): Promise<{ readonly catalog: Catalog; readonly known: KnownObjects }> {
   context.progress.phase('looking at the repository');
   await checkMarker(store, keyring);
+  await requireCurrentKeys(keyring, { database, store });
   await completeKeyring(store, keyring.documents);
   // First: what prune deletes while the rest is read was condemned before.
   const condemned = condemnedNames(await readCondemned(store, keyring));

@@ -5,6 +5,7 @@ import type { ClusterRow } from '#store/cluster.ts';
 import { acquireLease } from '#store/leases.ts';
 import type { Lease } from '#store/held-lease.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
+import { requireCurrentKeys } from './current-keys.ts';
 import { hasImport } from './find-import.ts';
 import { readLiveCluster } from './open-cluster.ts';
 
@@ -25,7 +26,7 @@ export interface Live {
 /** Takes the lease where there is a live database to hold one. Throws `repository-foreign` for another cluster's. */
 export async function inspectLive(
   context: OperationContext,
-  { server }: Pick<Host, 'server'>,
+  { server, store }: Pick<Host, 'server' | 'store'>,
   keyring: OpenedKeyring,
 ): Promise<Live> {
   const identity = await server.databaseIdentity(server.liveName);
@@ -68,6 +69,10 @@ export async function inspectLive(
       await lease.release();
       await database.close();
     };
+    await requireCurrentKeys(keyring, { database, store }).catch(async (error: unknown) => {
+      await lease.release();
+      throw error;
+    });
     const assertUnchanged = async (): Promise<Date> => {
       await assertSame();
       return await lease.prolong();

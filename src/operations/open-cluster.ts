@@ -1,5 +1,5 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
+import { openKeyring, requireMember, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import type { Database } from '#ports/database.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
 import { importMarkerTable } from '#store/import-marker.ts';
@@ -73,7 +73,8 @@ export async function openCluster(
   try {
     if (options.migrate === true) await migrateUnderLease(context, database, { waitMs: migrationWaitMs });
     else await checkSchemaIsCurrent(database);
-    const keyring = await openClusterKeyring(context, database, host, row);
+    const inRepository = await documentsInRepository(context, host, row);
+    const keyring = await openClusterKeyring(context, { database, row, inRepository }, host);
     await holdToMemory(localState, keyring, `the database "${server.liveName}"`);
     await rememberNode({ keyring, localState }, sealing);
     context.signal.throwIfAborted();
@@ -84,22 +85,43 @@ export async function openCluster(
   }
 }
 
+/**
+ * The same cluster with its keys as database and repository have them now. Unlike opening it, this needs the repository:
+ * whoever changes the keys must not miss what was committed there.
+ */
+export async function reopenCluster(context: OperationContext, host: Host, cluster: Cluster): Promise<Cluster> {
+  const { database } = cluster;
+  const row = await readCluster(database.queries);
+  if (row === undefined) {
+    throw new EnclaveManagerError('lease-held', `database "${database.name}" was replaced meanwhile by an empty one`);
+  }
+  const inRepository = host.store === undefined ? [] : await readRepositoryDocuments(host.store);
+  const keyring = await openClusterKeyring(context, { database, row, inRepository }, host);
+  await rememberNode({ keyring, localState: host.localState }, host.sealing);
+  context.signal.throwIfAborted();
+  return { ...cluster, keyring };
+}
+
 /** Documents come from database and repository together: either may have lost some, or miss the newest. */
 async function openClusterKeyring(
   context: OperationContext,
-  database: Database,
+  found: {
+    readonly database: Database;
+    readonly row: ClusterRow;
+    readonly inRepository: readonly KeyringDocument[];
+  },
   host: Host,
-  row: ClusterRow,
 ): Promise<OpenedKeyring> {
+  const { database, row, inRepository } = found;
   const inDatabase = await readKeyringDocuments(database.queries);
-  const documents = union(inDatabase, await documentsInRepository(context, host, row));
-  const keyring = await openOwn(context, host, documents, row);
+  const keyring = await openOwn(context, host, union(inDatabase, inRepository), row);
   if (keyring.clusterId !== row.clusterId) {
     throw new EnclaveManagerError(
       'forged',
       `the keys in database "${database.name}" are of cluster ${keyring.clusterId}, its rows of cluster ${row.clusterId}`,
     );
   }
+  requireMember(keyring);
   await database.transaction(async (queries) => await saveKeyringDocuments(queries, keyring.documents));
   return keyring;
 }

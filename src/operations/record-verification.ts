@@ -4,6 +4,7 @@ import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { VerificationFacts } from '#model/verified.ts';
 import { timedId } from '#model/identifiers.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
+import { requireCurrentKeys } from './current-keys.ts';
 import type { OperationContext } from './context.ts';
 
 type Outcome = Pick<VerificationFacts, 'backups' | 'level' | 'passed' | 'objects'> &
@@ -16,6 +17,8 @@ export async function recordVerification(
   keyring: OpenedKeyring,
   outcome: Outcome,
 ): Promise<void> {
+  // Reading takes long; what is signed with the keys of before would count nowhere.
+  await requireCurrentKeys(keyring, { store });
   const now = context.clock.now();
   const verificationId = timedId(now, context.randomness.bytes(6));
   const facts = { at: now.toISOString(), drill: null, ...outcome };

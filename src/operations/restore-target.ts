@@ -2,6 +2,7 @@ import { EnclaveManagerError, isEnclaveManagerError, toEnclaveManagerError } fro
 import type { Manifest } from '#format/manifest.ts';
 import { markerPath } from '#format/layout.ts';
 import { readMarker } from '#format/marker.ts';
+import { requireMember } from '#keys/keyring.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import type { LocalState } from '#ports/local-state.ts';
@@ -37,6 +38,7 @@ export async function openRestoreTarget(
   trust: Trust,
 ): Promise<RestoreTarget> {
   const repository = await openRepository(host.store, host.sealing);
+  requireMember(repository.keyring);
   const catalog = await readCatalog(host.store, repository.keyring);
   await checkOwner(repository);
   await checkFreshness(repository, catalog, host.localState, trust);

@@ -1,5 +1,5 @@
 import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { operationLease, type Host, type OperationContext } from '#operations/context.ts';
+import { admissionLease, type Host, type OperationContext } from '#operations/context.ts';
 import { admitJoinRequests } from '#operations/admit-node.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import type { Database } from '#ports/database.ts';
@@ -45,7 +45,7 @@ async function step(context: OperationContext, parts: AdmissionParts): Promise<n
 async function answer(context: OperationContext, parts: AdmissionParts): Promise<void> {
   const { database } = parts;
   if ((await pendingJoinRequests(database.queries)).length === 0) return;
-  const lease = await acquireLease(database, { ...operationLease, name: 'admission', holder: context.holder }, context);
+  const lease = await acquireLease(database, { ...admissionLease, holder: context.holder }, context);
   try {
     context.crashPoints.reach('admit.lease-taken');
     await answerAll({ ...context, signal: AbortSignal.any([context.signal, lease.lost]) }, parts, lease);

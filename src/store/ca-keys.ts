@@ -1,6 +1,6 @@
 import { openColumn, sealColumn } from '#keys/sealed-column.ts';
 import type { Randomness } from '#ports/randomness.ts';
-import type { ColumnKeys } from './sealed-values.ts';
+import { requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
 /** A certificate authority for the applications of one zone. */
@@ -24,6 +24,7 @@ export async function saveCaKey(
   caKey: CaKey,
   ports: { readonly randomness: Randomness },
 ): Promise<void> {
+  await requireNewestEpoch(queries, keys);
   await tablesOf(queries)
     .insertInto('ca_keys')
     .values({

@@ -1,7 +1,8 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { openColumn, sealColumn } from '#keys/sealed-column.ts';
+import { openColumn, sealColumn, sealedColumnEpoch } from '#keys/sealed-column.ts';
+import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
-import type { ColumnKeys } from './sealed-values.ts';
+import { requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
 import { serverNow, serverTimeAfter } from './server-time.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
@@ -30,6 +31,7 @@ export async function saveInvite(
   invite: Invite,
   ports: { readonly randomness: Randomness },
 ): Promise<void> {
+  await requireNewestEpoch(queries, keys);
   await tablesOf(queries)
     .insertInto('node_invites')
     .values({
@@ -52,7 +54,45 @@ export async function readInviteKey(queries: Queries, keys: ColumnKeys, inviteId
     .where('expires_at', '>', serverNow)
     .executeTakeFirst();
   if (row === undefined) throw await refusal(queries, inviteId);
+  // Hosts evicted since then know the keys of earlier epochs, and could have made such a row themselves.
+  if (sealedColumnEpoch(place(inviteId), row.sealed_mac_key) !== keys.currentEpoch.epoch) throw outdated(inviteId);
   return openColumn(keys, place(inviteId), row.sealed_mac_key);
+}
+
+/** Ends every invite that is not of the current epoch, with the requests that wait under it. */
+export async function revokeOutdatedInvites(
+  queries: Queries,
+  { currentEpoch }: ColumnKeys,
+  ports: { readonly clock: Clock },
+): Promise<number> {
+  const rows = await tablesOf(queries)
+    .selectFrom('node_invites')
+    .select(['invite_id', 'sealed_mac_key'])
+    .where('expires_at', '>', serverNow)
+    .execute();
+  const old = rows.filter((row) => sealedColumnEpoch(place(row.invite_id), row.sealed_mac_key) !== currentEpoch.epoch);
+  for (const { invite_id: inviteId } of old) {
+    await tablesOf(queries)
+      .updateTable('node_invites')
+      .set({ expires_at: serverNow })
+      .where('invite_id', '=', inviteId)
+      .execute();
+    await tablesOf(queries)
+      .updateTable('join_requests')
+      .set({ status: 'REFUSED', reason: outdated(inviteId).message, decided_at: ports.clock.now() })
+      .where('invite_id', '=', inviteId)
+      .where('status', '=', 'PENDING')
+      .execute();
+  }
+  return old.length;
+}
+
+function outdated(inviteId: string): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'not-permitted',
+    `the invite ${inviteId} was made before the keys of the cluster changed`,
+    { hint: 'Make a new one on an enrolled host: node invite.' },
+  );
 }
 
 /** Uses the invite up, in the transaction that admits the node; `not-permitted` when somebody was faster or it expired. */

@@ -16,16 +16,17 @@ export interface NodeRow {
 
 /**
  * Makes the rows say what the signed membership says: they are a cache of it and never its source. Nodes that it no
- * longer names stay, as `DEACTIVATED`. A membership older than the one the rows are from changes nothing.
+ * longer names stay, as `DEACTIVATED`; resolves with those that became so now. A membership older than the one the rows
+ * are from changes nothing.
  */
 export async function syncNodes(
   queries: Queries,
   membership: Membership,
   ports: { readonly clock: Clock },
-): Promise<void> {
+): Promise<NodeId[]> {
   const tables = tablesOf(queries);
   const rows = await tables.selectFrom('nodes').select(['node_id', 'status', 'membership_number']).execute();
-  if (rows.some((row) => row.membership_number > membership.number)) return;
+  if (rows.some((row) => row.membership_number > membership.number)) return [];
   const statuses = new Map(rows.map((row) => [row.node_id, row.status]));
   const now = ports.clock.now();
   for (const node of membership.nodes) {
@@ -48,6 +49,18 @@ export async function syncNodes(
     statuses.delete(node.nodeId);
   }
   await deactivate(queries, [...statuses.keys()], membership.number, now);
+  return [...statuses].filter(([, status]) => status !== 'DEACTIVATED').map(([nodeId]) => nodeId);
+}
+
+/** The number of the membership that the rows are from; `undefined` without rows. */
+export async function newestMembershipOfNodes(queries: Queries): Promise<number | undefined> {
+  const row = await tablesOf(queries)
+    .selectFrom('nodes')
+    .select('membership_number')
+    .orderBy('membership_number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.membership_number;
 }
 
 /** By name, then id; deactivated ones too. */

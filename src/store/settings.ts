@@ -3,7 +3,7 @@ import { openColumn, sealColumn } from '#keys/sealed-column.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { storableJson } from './canonical-json.ts';
-import type { ColumnKeys } from './sealed-values.ts';
+import { requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
 /** A named value that every manager of the cluster shares, with a secret part where it needs one. */
@@ -23,6 +23,7 @@ export async function saveSetting(
   setting: Setting,
   ports: { readonly clock: Clock; readonly randomness: Randomness },
 ): Promise<void> {
+  await requireNewestEpoch(queries, keys);
   const { name, secret } = setting;
   const row = {
     value: JSON.stringify(storableJson(setting.value)),

@@ -18,15 +18,11 @@ import { acquireLease } from '#store/leases.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
+import { anotherHost } from '../fixtures/hosts.ts';
 import { freshDatabaseName } from '../fixtures/postgresql.ts';
 import { confirmed, reopen } from '../fixtures/restoring.ts';
 import { storeWith } from '../fixtures/repository.ts';
 import { addUsers } from '../fixtures/rows.ts';
-
-/** Another machine beside the same database and repository. */
-async function anotherHost({ server, directory }: TestHost, name: string): Promise<TestHost> {
-  return await makeHost({ name, site: 'second-site', liveName: server.liveName, repository: `${directory}/backups` });
-}
 
 /** Answers join requests as a running manager does, until the enrolment has ended. */
 async function enrolBeside(host: TestHost, cluster: Cluster, token: string) {
@@ -105,7 +101,9 @@ describe('two managers that answer at once', () => {
     const enrolments = [];
     for (const name of names) {
       const { token } = await inviteNode(context, cluster);
-      enrolments.push(enrolNode(makeContext(), await anotherHost(host, name), { token, waitMs: 30_000 }));
+      enrolments.push(
+        enrolNode(makeContext(), await anotherHost(host, name, 'second-site'), { token, waitMs: 30_000 }),
+      );
     }
     await expect.poll(() => pendingJoinRequests(cluster.database.queries)).toHaveLength(2);
 
@@ -134,7 +132,7 @@ describe('a second host', () => {
     await addUsers(cluster.database, 9);
     const backup = await createBackup(context, cluster, { kind: 'manual' });
     const wanted = await dumpDatabase(cluster.database);
-    const second = await anotherHost(host, 'host-b');
+    const second = await anotherHost(host, 'host-b', 'second-site');
     await expect(restore(context, second, confirmed)).rejects.toMatchObject({ code: 'no-key', exitCode: 21 });
     const { token } = await inviteNode(context, cluster);
 
@@ -182,9 +180,9 @@ describe('a second host', () => {
     const { context, host, cluster } = await makeCluster();
     await createBackup(context, cluster, { kind: 'manual' });
     const { token } = await inviteNode(context, cluster);
-    await enrolBeside(await anotherHost(host, 'host-b'), cluster, token);
+    await enrolBeside(await anotherHost(host, 'host-b', 'second-site'), cluster, token);
     const opened = await reopen(context, host);
-    const late = await anotherHost(host, 'host-c');
+    const late = await anotherHost(host, 'host-c', 'second-site');
 
     await expect(enrolBeside(late, opened, token)).rejects.toMatchObject({
       code: 'not-permitted',
@@ -212,7 +210,7 @@ describe('a second host', () => {
   it('is told when no manager answers', async () => {
     const { context, host, cluster } = await makeCluster();
     const { token } = await inviteNode(context, cluster);
-    const second = await anotherHost(host, 'host-b');
+    const second = await anotherHost(host, 'host-b', 'second-site');
 
     await expect(enrolNode(context, second, { token, waitMs: 300 })).rejects.toMatchObject({
       code: 'not-found',

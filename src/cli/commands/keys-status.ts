@@ -1,5 +1,7 @@
 import { defineCommand } from '#cli/command.ts';
 import { formatFields, formatTable } from '#cli/output/table.ts';
+import { namedNodeSchema } from '#cli/key-change-schema.ts';
+import { namesOf } from '#cli/key-change-text.ts';
 import { fingerprintSchema } from '#cli/schemas.ts';
 
 export const keysStatus = defineCommand({
@@ -9,7 +11,9 @@ export const keysStatus = defineCommand({
   description: `Shows the key with which the cluster signs, its generation, every key epoch with the hosts that open it, and what seals
 the key of this host. No secret is shown.
 
-Needs the database and the key of this host. Changes nothing.`,
+An eviction or a rotation is complete when every host has sealed its credential anew; this says which have not.
+
+Needs the database and the key of this host. Seals the credential of this host anew where that is still to do.`,
   examples: [{ command: 'enclave-manager keys status', means: 'which keys are in force' }],
   failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key'],
   result: (z) =>
@@ -27,6 +31,9 @@ Needs the database and the key of this host. Changes nothing.`,
           openers: z.array(z.string()),
         }),
       ),
+      nodes: z.array(namedNodeSchema(z).extend({ keyGeneration: z.int().min(1).nullable(), resealed: z.boolean() })),
+      /** `null` when no eviction or rotation is incomplete. */
+      change: z.object({ interrupted: z.boolean(), waitingFor: z.array(namedNodeSchema(z)) }).nullable(),
       node: z.object({
         nodeId: z.uuid(),
         credentialId: z.uuid(),
@@ -37,6 +44,7 @@ Needs the database and the key of this host. Changes nothing.`,
       }),
     }),
   run: async (environment) => {
+    const { keyChangeUnderWay } = await import('#operations/change-keys.ts');
     const { keyring } = await environment.cluster({ finishImport: false });
     const { nodes, number, currentEpoch } = keyring.membership;
     const own = nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
@@ -46,6 +54,10 @@ Needs the database and the key of this host. Changes nothing.`,
       openableHere: keyring.epochsOpenableBy(keyring.nodeId).has(epoch),
       openers: nodes.filter(({ nodeId }) => keyring.epochsOpenableBy(nodeId).has(epoch)).map(({ name }) => name),
     }));
+    const generations = nodes.map(({ nodeId, name, site }) => {
+      const generation = keyring.credentialGeneration(nodeId) ?? null;
+      return { nodeId, name, site, keyGeneration: generation, resealed: generation === keyring.keyGeneration };
+    });
     const node = {
       nodeId: keyring.nodeId,
       credentialId: keyring.credentialId,
@@ -63,6 +75,8 @@ Needs the database and the key of this host. Changes nothing.`,
         membershipNumber: number,
         currentEpoch,
         epochs,
+        nodes: generations,
+        change: keyChangeUnderWay(keyring),
         node,
       },
     };
@@ -86,6 +100,13 @@ Needs the database and the key of this host. Changes nothing.`,
       status.epochs,
       style,
     );
-    return `${fields}\n${table}`;
+    return `${fields}\n${table}${changeText(status.change)}`;
   },
 });
+
+function changeText(change: { interrupted: boolean; waitingFor: { name: string }[] } | null): string {
+  if (change === null) return '';
+  const interrupted = change.interrupted ? 'A change of the keys was interrupted: keys rotate finishes it.\n' : '';
+  if (change.waitingFor.length === 0) return `\n${interrupted}`;
+  return `\n${interrupted}Have not sealed their credential anew: ${namesOf(change.waitingFor)}\nStart the manager there, or run any command.\n`;
+}

@@ -1,0 +1,87 @@
+import type { EvictionPlan } from '#operations/plan-key-change.ts';
+import { defineCommand } from '#cli/command.ts';
+import { keyChangeSchema, namedNodeSchema } from '#cli/key-change-schema.ts';
+import { describeCosts, describeKeys } from '#cli/key-change-text.ts';
+import { counted } from '#cli/output/units.ts';
+import { backupIdSchema, countSchema } from '#cli/schemas.ts';
+
+export const nodeEvict = defineCommand({
+  noun: 'node',
+  verb: 'evict',
+  summary: 'put a host out of the cluster, with new keys for the others',
+  description: `Makes new keys that the host does not get, encrypts every secret in the database under them, and has everything that was
+signed until now listed and signed anew: what the host signs with the old key from now on counts nowhere. It first shows
+what the host can still open with a copy of its disk, which nothing takes back, and asks.
+
+Needs the database, the repository and the key of this host; the evicted host may be gone. No backup or restore may run at
+the same time. Interrupted anywhere, repeat the command here or on another host, or let a manager finish it. The host can
+join again only with a new token from "node invite".`,
+  arguments: [{ name: 'NODE', help: 'id or name of the host, as node list shows it' }],
+  examples: [
+    { command: 'enclave-manager node evict host-b', means: 'shows what that means and asks' },
+    { command: 'enclave-manager node evict host-b --yes --json', means: 'for scripts' },
+  ],
+  failures: [
+    'not-found',
+    'repository-unreachable',
+    'repository-foreign',
+    'lease-held',
+    'database-unreachable',
+    'sealing-unavailable',
+    'damaged',
+    'forged',
+    'no-key',
+    'not-permitted',
+    'interrupted',
+  ],
+  result: (z) =>
+    keyChangeSchema(z).extend({
+      node: namedNodeSchema(z),
+      alreadyEvicted: z.boolean(),
+      stillOpens: z.object({
+        epochs: z.array(z.int().min(1)),
+        backups: z.array(backupIdSchema(z)),
+        secrets: z.object({
+          caKeys: z.array(z.object({ caKeyId: z.uuid(), zone: z.string() })),
+          settings: z.array(z.string()),
+          invites: countSchema(z),
+        }),
+      }),
+    }),
+  run: async (environment, input) => {
+    const { evictNode } = await import('#operations/evict-node.ts');
+    const { planEviction } = await import('#operations/plan-key-change.ts');
+    environment.output.requireTerminal();
+    const cluster = await environment.cluster();
+    const plan = await planEviction(cluster, input.arguments['NODE'] ?? '');
+    const question = `Evict ${plan.node.name} (${plan.node.nodeId})?`;
+    if (!plan.alreadyEvicted) await environment.output.confirm(describe(plan), question, environment.context.signal);
+    const change = await evictNode(environment.context, await environment.host(), cluster, plan.node);
+    const { toReseal: _, ...told } = plan;
+    return { result: structuredClone({ ...change, ...told }) };
+  },
+  render: (result, style) =>
+    `${style.good(result.alreadyEvicted ? 'Evicted before:' : 'Evicted')} ${style.bold(result.node.name)} (${result.node.nodeId})\n${describeKeys(result, style)}`,
+});
+
+function describe({ node, stillOpens, ...costs }: EvictionPlan): string {
+  const { epochs, backups, secrets } = stillOpens;
+  const where = node.site === null ? '' : ` at ${node.site}`;
+  const caKeys = secrets.caKeys.map(({ zone }) => zone);
+  return (
+    `Evicts ${node.name}${where}, node ${node.nodeId}.\n` +
+    `With a copy of its disk it can go on opening key epoch ${epochs.join(', ') || 'none'}: ${counted(backups.length, 'backup')} and every copy of them.\n` +
+    `It could read these secrets; replace them:\n` +
+    `  - ${counted(secrets.caKeys.length, 'key')} of certificate authorities${listed(caKeys)}\n` +
+    `  - ${counted(secrets.settings.length, 'secret')} in settings${listed(secrets.settings)}\n` +
+    `  - ${counted(secrets.invites, 'open invite')}, which ends now\n` +
+    describeCosts(costs)
+  );
+}
+
+const maxNames = 10;
+
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return '';
+  return `: ${names.slice(0, maxNames).join(', ')}${names.length > maxNames ? ', …' : ''}`;
+}

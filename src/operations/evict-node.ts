@@ -1,0 +1,23 @@
+import { isMember } from './advance-keys.ts';
+import { changeKeys, type KeyChange } from './change-keys.ts';
+import type { Cluster, Host, OperationContext } from './context.ts';
+import { refuseOwnAndLast, type NamedNode } from './plan-key-change.ts';
+
+/**
+ * Evicts a node: new keys that it does not get, and everything of before that counts written down and signed, because the
+ * node knows the keys of before. A node that is no member any more is evicted already; what is left to do is done.
+ *
+ * Throws `not-permitted` for this host and the last one, `lease-held` beside a backup or a restore.
+ */
+export async function evictNode(
+  context: OperationContext,
+  host: Host,
+  cluster: Cluster,
+  node: NamedNode,
+): Promise<KeyChange> {
+  return await changeKeys(context, host, cluster, (keyring) => {
+    if (!isMember(keyring, node.nodeId)) return undefined;
+    refuseOwnAndLast(keyring, node);
+    return [node.nodeId];
+  });
+}

@@ -1,0 +1,98 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import { parseKeyringPath } from '#keys/keyring-paths.ts';
+import type { BackupId, NodeId } from '#model/identifiers.ts';
+import { listNodes } from '#store/nodes.ts';
+import { listSecrets, type Secrets } from '#store/secrets.ts';
+import { isMember } from './advance-keys.ts';
+import type { Cluster } from './context.ts';
+import { findNode } from './find-node.ts';
+import { readCatalog } from './read-catalog.ts';
+
+export interface NamedNode {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly site: string | null;
+}
+
+/** What new keys do, and what they cannot undo. */
+export interface KeyChangePlan {
+  /** Chunks are not shared across epochs: what the next backup stores, by the size of the newest one. */
+  readonly nextBackupBytes: number;
+  /** Every host that stays, and has to seal its credential anew. */
+  readonly toReseal: readonly NamedNode[];
+}
+
+export interface EvictionPlan extends KeyChangePlan {
+  readonly node: NamedNode;
+  /** It was evicted before; what an interruption left to do is done. */
+  readonly alreadyEvicted: boolean;
+  /** What the host can go on opening with a copy of its disk: nothing takes that back. */
+  readonly stillOpens: {
+    readonly epochs: readonly number[];
+    readonly backups: readonly BackupId[];
+    /** What stood in the database while the host could open it: replace these. */
+    readonly secrets: Secrets;
+  };
+}
+
+export async function planRotation(cluster: Cluster): Promise<KeyChangePlan> {
+  const { keyring, store } = cluster;
+  const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
+  const newest = catalog?.backups.find(({ entry }) => entry.authentic === true)?.entry;
+  return { nextBackupBytes: newest?.storedBytes ?? 0, toReseal: keyring.membership.nodes.map(named) };
+}
+
+/** `node`: id or name. Throws `not-found`; `usage` for a name that several hosts have; `not-permitted` for this host and the last one. */
+export async function planEviction(cluster: Cluster, node: string): Promise<EvictionPlan> {
+  const { keyring, store, database } = cluster;
+  const chosen = await findMemberOrFormer(cluster, node);
+  refuseOwnAndLast(keyring, chosen);
+  const epochs = epochsWrappedTo(keyring, chosen.nodeId);
+  const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
+  const authentic = catalog?.backups.map(({ entry }) => entry).filter((entry) => entry.authentic === true) ?? [];
+  const backups = authentic.filter((entry) => entry.epochs.every((epoch) => epochs.includes(epoch)));
+  return {
+    node: chosen,
+    alreadyEvicted: !isMember(keyring, chosen.nodeId),
+    stillOpens: { epochs, backups: backups.map(({ id }) => id), secrets: await listSecrets(database.queries) },
+    nextBackupBytes: authentic[0]?.storedBytes ?? 0,
+    toReseal: keyring.membership.nodes.filter(({ nodeId }) => nodeId !== chosen.nodeId).map(named),
+  };
+}
+
+/** Members first: a name may be that of a host which was evicted earlier, too. */
+async function findMemberOrFormer({ keyring, database }: Cluster, wanted: string): Promise<NamedNode> {
+  const { nodes } = keyring.membership;
+  if (nodes.some(({ nodeId, name }) => nodeId === wanted || name === wanted)) return named(findNode(nodes, wanted));
+  const former = (await listNodes(database.queries)).filter(({ nodeId }) => !isMember(keyring, nodeId));
+  return named(findNode(former, wanted));
+}
+
+export function refuseOwnAndLast(keyring: OpenedKeyring, { nodeId, name }: NamedNode): void {
+  const { nodes } = keyring.membership;
+  if (nodes.length === 1 && isMember(keyring, nodeId)) {
+    throw new EnclaveManagerError(
+      'not-permitted',
+      `${name} is the last host of the cluster: without it nothing opens`,
+      {
+        hint: 'Enrol another host first (node invite), then evict this one from there.',
+      },
+    );
+  }
+  if (nodeId !== keyring.nodeId) return;
+  throw new EnclaveManagerError('not-permitted', `${name} is this host, which cannot evict itself`, {
+    hint: 'Run node evict on another enrolled host; node list shows them.',
+  });
+}
+
+/** By every credential that the node ever had. */
+function epochsWrappedTo(keyring: OpenedKeyring, nodeId: NodeId): number[] {
+  const epochs = keyring.documents.flatMap(({ path }) => {
+    const place = parseKeyringPath(path);
+    return place?.type === 'slot' && place.nodeId === nodeId ? [place.epoch] : [];
+  });
+  return [...new Set(epochs)].toSorted((a, b) => a - b);
+}
+
+const named = ({ nodeId, name, site }: NamedNode): NamedNode => ({ nodeId, name, site });

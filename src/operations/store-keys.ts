@@ -1,0 +1,91 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { keyringPrefix } from '#format/layout.ts';
+import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
+import { keyringPath, parseKeyringPath } from '#keys/keyring-paths.ts';
+import { documentLimits } from '#keys/signed-document.ts';
+import type { Database } from '#ports/database.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import { readKeyringDocuments } from '#store/keyring-documents.ts';
+import type { KeyFence } from './key-fence.ts';
+
+/**
+ * Stores documents one after the other and reads all of them back; `false` when something else lies under one of the
+ * names, which a reply that was lost does not make it.
+ */
+export async function putAndReadBack(
+  store: ObjectStore,
+  documents: readonly KeyringDocument[],
+  fence: KeyFence,
+): Promise<boolean> {
+  for (const { path, bytes } of documents) {
+    await fence.check();
+    if ((await store.put(path, bytes)) === 'exists' && !(await holds(store, path, bytes))) return false;
+  }
+  for (const { path, bytes } of documents) if (!(await holds(store, path, bytes))) return false;
+  return true;
+}
+
+async function holds(store: ObjectStore, path: string, bytes: Buffer): Promise<boolean> {
+  const stored = await store.get(path, { maxBytes: documentLimits.epoch });
+  return stored?.equals(bytes) === true;
+}
+
+/** Throws `damaged` unless repository and database hold exactly these documents. */
+export async function confirmInBoth(
+  store: ObjectStore | undefined,
+  database: Database,
+  documents: readonly KeyringDocument[],
+): Promise<void> {
+  const rows = new Map((await readKeyringDocuments(database.queries)).map(({ path, bytes }) => [path, bytes]));
+  for (const { path, bytes } of documents) {
+    if (rows.get(path)?.equals(bytes) !== true) throw notThere(path, `database "${database.name}"`);
+    if (store !== undefined && !(await holds(store, path, bytes))) throw notThere(path, store.location);
+  }
+}
+
+function notThere(path: string, where: string): EnclaveManagerError {
+  return new EnclaveManagerError('damaged', `${path} is missing or something else in ${where}`, {
+    hint: 'Somebody else writes there: move away what lies under that name, keep it as evidence, and run the command again.',
+  });
+}
+
+const abandoned = Buffer.from('{"abandoned":true}');
+
+/**
+ * The lowest number above the newest epoch under which nothing is stored. Numbers at which somebody began and did not
+ * commit are closed first: a process that was stopped just before its commit, and comes back, then finds the place taken
+ * instead of making a second successor of the same key.
+ */
+export async function freeEpoch(
+  store: ObjectStore | undefined,
+  database: Database,
+  { newestEpoch }: OpenedKeyring,
+  fence: KeyFence,
+): Promise<number> {
+  const stored: string[] = [];
+  if (store !== undefined) for await (const { key } of store.list(`${keyringPrefix}epochs/`)) stored.push(key);
+  const rows = (await readKeyringDocuments(database.queries)).map(({ path }) => path);
+  const begun = epochsOf(stored, ({ type }) => type === 'slot');
+  const ended = epochsOf(stored, ({ type }) => type === 'epoch');
+  for (const epoch of begun) {
+    if (epoch <= newestEpoch || ended.has(epoch)) continue;
+    await fence.check();
+    await store?.put(keyringPath({ type: 'epoch', epoch }), abandoned);
+  }
+  const taken = epochsOf([...stored, ...rows], () => true);
+  let epoch = newestEpoch + 1;
+  while (taken.has(epoch)) epoch += 1;
+  return epoch;
+}
+
+function epochsOf(
+  paths: readonly string[],
+  counts: (place: { readonly type: string }) => boolean,
+): ReadonlySet<number> {
+  return new Set(
+    paths.flatMap((path) => {
+      const place = parseKeyringPath(path);
+      return place !== undefined && 'epoch' in place && counts(place) ? [place.epoch] : [];
+    }),
+  );
+}
