@@ -93,7 +93,7 @@ SET statement_timeout = 0;
 async function writeSchema(out: StatementWriter, schema: ExportSchema, { summary }: Manifest): Promise<void> {
   const applied = loadMigrations().slice(0, summary.schemaVersion);
   const migrationTable = migrationTableStatements(applied, new Date(summary.startedAt));
-  for (const statement of [...schema.tables, ...migrationTable, ...schema.declaredRows]) await out.statement(statement);
+  for (const statement of [...schema.tables, ...migrationTable]) await out.statement(statement);
 }
 
 interface ExportedChunk {

@@ -3,10 +3,8 @@ import { excerpt, splitStatements } from './sql-statements.ts';
 
 /** The schema of one version in the order in which rows are loaded fastest. Statements have no closing semicolon. */
 export interface ExportSchema {
-  /** Before the rows. */
+  /** Before the rows of the backup, in the order of the migrations, with the rows that they declare for ephemeral tables. */
   readonly tables: readonly string[];
-  /** Rows that migrations declare for ephemeral tables. */
-  readonly declaredRows: readonly string[];
   /** After the rows: indexes, then foreign keys. */
   readonly indexes: readonly string[];
   readonly foreignKeys: readonly string[];
@@ -24,30 +22,21 @@ interface Deferred {
  */
 export function exportSchema(migrations: readonly Migration[], version: number): ExportSchema {
   const tables: string[] = [];
-  const declaredRows: Deferred[] = [];
   const indexes = new Deferral();
   const foreignKeys = new Deferral();
   for (const statement of migrations.slice(0, version).flatMap(({ sql }) => splitStatements(sql))) {
     const [, index, indexedTable] = /^CREATE (?:UNIQUE )?INDEX ([a-z0-9_]+) ON ([a-z0-9_]+) /.exec(statement) ?? [];
     const [, droppedIndex] = /^DROP INDEX ([a-z0-9_]+)$/.exec(statement) ?? [];
-    const [, filled] = /^INSERT INTO ([a-z0-9_]+) /.exec(statement) ?? [];
     const [, droppedTable] = /^DROP TABLE ([a-z0-9_]+)$/.exec(statement) ?? [];
     if (index !== undefined) indexes.add({ table: indexedTable!, name: index, statement });
     else if (droppedIndex !== undefined) indexes.remove((each) => each.name === droppedIndex);
-    else if (filled !== undefined) declaredRows.push({ table: filled, name: '', statement });
     else {
       if (droppedTable !== undefined) for (const each of [indexes, foreignKeys]) each.remove(onTable(droppedTable));
       const rest = putOffForeignKeys(statement, foreignKeys);
       if (rest !== undefined) tables.push(rest);
     }
   }
-  const dropped = new Set(tables.flatMap((statement) => /^DROP TABLE ([a-z0-9_]+)$/.exec(statement)?.[1] ?? []));
-  return {
-    tables,
-    declaredRows: declaredRows.filter(({ table }) => !dropped.has(table)).map(({ statement }) => statement),
-    indexes: indexes.statements,
-    foreignKeys: foreignKeys.statements,
-  };
+  return { tables, indexes: indexes.statements, foreignKeys: foreignKeys.statements };
 }
 
 const onTable =

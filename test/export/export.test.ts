@@ -43,7 +43,8 @@ describe('an export', () => {
       'LOCK TABLE users;',
       'SET row_security = off;',
       'BEGIN;',
-      'DROP TABLE users;',
+      'DROP DATABASE x;',
+      'DROP TABLE users CASCADE;',
     ])
       expect(parseSql(text).map(grammarFault)).toEqual([expect.any(String)]);
     for (const text of ['SELECT $$x$$;', 'INSERT INTO t VALUES (1)', '\\connect x', "SELECT 'a\\b';"])
