@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Configuration } from '#config/configuration.ts';
 import { defaultDatabaseName } from '#config/database-url.ts';
 import { useEmbedded, type EmbeddedUse } from '#adapters/embedded-postgresql/use-embedded.ts';
-import { parseDatabaseUrl } from '#adapters/postgresql/connection-options.ts';
+import { parseDatabaseUrl } from '#postgresql-protocol/connection-options.ts';
 import { connectPostgresql } from '#adapters/postgresql/postgresql-server.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { beginCold } from '#operations/begin-cold.ts';

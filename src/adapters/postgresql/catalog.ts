@@ -1,6 +1,6 @@
 import type { RowMarker, TableColumns } from '#ports/database.ts';
-import { quoteIdentifier, quoteTable } from './identifier-quoting.ts';
-import type { QueryPool } from './query-pool.ts';
+import { quoteIdentifier, quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
+import type { QueryPool } from '#postgresql-protocol/query-pool.ts';
 
 type Rows = QueryPool['rows'];
 

@@ -1,6 +1,6 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { quoteIdentifier, quoteLiteral } from './identifier-quoting.ts';
-import type { QueryPool } from './query-pool.ts';
+import { quoteIdentifier, quoteLiteral } from '#postgresql-protocol/identifier-quoting.ts';
+import type { QueryPool } from '#postgresql-protocol/query-pool.ts';
 
 interface DatabaseFacts {
   readonly oid: number;

@@ -1,7 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { DetachedIndexes } from '#ports/database.ts';
-import { quoteIdentifier, quoteTable } from './identifier-quoting.ts';
-import type { QueryPool } from './query-pool.ts';
+import { quoteIdentifier, quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
+import type { QueryPool } from '#postgresql-protocol/query-pool.ts';
 
 interface Definition {
   readonly kind: 'key' | 'index' | 'foreign-key' | 'other';

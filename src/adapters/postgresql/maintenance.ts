@@ -1,7 +1,7 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { describeOptions, type PostgresqlOptions } from './connection-options.ts';
-import { errorCode } from './database-errors.ts';
-import { queryLimits, withSession, type Session } from './session.ts';
+import { describeOptions, type PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import { errorCode } from '#postgresql-protocol/database-errors.ts';
+import { queryLimits, withSession, type Session } from '#postgresql-protocol/session.ts';
 
 const majors = { oldest: 15, newest: 18 };
 

@@ -1,10 +1,10 @@
 import type { Database } from '#ports/database.ts';
 import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
-import { describeOptions, type PostgresqlOptions } from './connection-options.ts';
-import { quoteTable } from './identifier-quoting.ts';
+import { describeOptions, type PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import { detachIndexes } from './indexes.ts';
-import { openQueryPool } from './query-pool.ts';
-import { runSerializable } from './serializable.ts';
+import { openQueryPool } from '#postgresql-protocol/query-pool.ts';
+import { runSerializable } from '#postgresql-protocol/serializable.ts';
 import { openSnapshot } from './snapshot.ts';
 
 const defaultConnections = 4;

@@ -1,13 +1,13 @@
 import { statfs } from 'node:fs/promises';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Database, DatabaseServer } from '#ports/database.ts';
-import { describeOptions, parseDatabaseUrl, type PostgresqlOptions } from './connection-options.ts';
+import { describeOptions, parseDatabaseUrl, type PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
 import { createDatabase } from './create-database.ts';
-import { quoteIdentifier } from './identifier-quoting.ts';
+import { quoteIdentifier } from '#postgresql-protocol/identifier-quoting.ts';
 import { findMaintenance } from './maintenance.ts';
 import { openDatabase } from './postgresql-database.ts';
 import { missingPrivileges } from './privileges.ts';
-import { openQueryPool, type QueryPool } from './query-pool.ts';
+import { openQueryPool, type QueryPool } from '#postgresql-protocol/query-pool.ts';
 import { databaseOid, swapDatabases, terminateSessions } from './swap.ts';
 
 export interface ConnectOptions {

@@ -1,5 +1,5 @@
-import { quoteIdentifier } from './identifier-quoting.ts';
-import type { QueryPool } from './query-pool.ts';
+import { quoteIdentifier } from '#postgresql-protocol/identifier-quoting.ts';
+import type { QueryPool } from '#postgresql-protocol/query-pool.ts';
 
 interface RolePrivileges {
   readonly role: string;

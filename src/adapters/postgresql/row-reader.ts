@@ -1,11 +1,11 @@
 import type { DatabaseConnection, TableRange } from '#ports/database.ts';
 import type { RowReader, RowSink } from '#ports/row-transfer.ts';
-import { validateOptions } from './connection-options.ts';
-import { countsDiffer, exchangeCopy } from './copy-exchange.ts';
-import { errorCode, unreachable } from './database-errors.ts';
-import { quoteColumns, quoteLiteral, quoteTable } from './identifier-quoting.ts';
+import { validateOptions } from '#postgresql-protocol/connection-options.ts';
+import { countsDiffer, exchangeCopy } from '#postgresql-protocol/copy-exchange.ts';
+import { errorCode, unreachable } from '#postgresql-protocol/database-errors.ts';
+import { quoteColumns, quoteLiteral, quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import { liftTransactionTimeout } from './snapshot.ts';
-import { openWire, type WireConnection } from './wire-connection.ts';
+import { openWire, type WireConnection } from '#postgresql-protocol/wire-connection.ts';
 
 const newline = 0x0a;
 

@@ -1,10 +1,10 @@
 import type { DatabaseConnection } from '#ports/database.ts';
 import type { RowWriter } from '#ports/row-transfer.ts';
-import { validateOptions } from './connection-options.ts';
-import { exchangeCopy } from './copy-exchange.ts';
-import { quoteColumns, quoteTable } from './identifier-quoting.ts';
-import { openWire, type WireConnection } from './wire-connection.ts';
-import { copyDataHeader, copyDoneMessage } from './wire-messages.ts';
+import { validateOptions } from '#postgresql-protocol/connection-options.ts';
+import { exchangeCopy } from '#postgresql-protocol/copy-exchange.ts';
+import { quoteColumns, quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
+import { openWire, type WireConnection } from '#postgresql-protocol/wire-connection.ts';
+import { copyDataHeader, copyDoneMessage } from '#postgresql-protocol/wire-messages.ts';
 
 const pieceBytes = 1024 * 1024;
 

@@ -1,8 +1,8 @@
 import type { Snapshot, TableRange } from '#ports/database.ts';
 import { countTableRows, tableColumns } from './catalog.ts';
-import type { PostgresqlOptions } from './connection-options.ts';
-import { quoteTable } from './identifier-quoting.ts';
-import { bulkLimits, openSession, type Session } from './session.ts';
+import type { PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
+import { bulkLimits, openSession, type Session } from '#postgresql-protocol/session.ts';
 
 /** 64 MiB of 8 KiB pages: small enough to share among connections, and a boundary never moves as the table grows. */
 const pagesPerRange = 8192;

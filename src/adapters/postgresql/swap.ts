@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { SwapNames } from '#ports/database.ts';
-import type { PostgresqlOptions } from './connection-options.ts';
-import { describeOptions } from './connection-options.ts';
-import { errorCode, isLostConnection, unreachable } from './database-errors.ts';
-import { quoteIdentifier } from './identifier-quoting.ts';
-import { queryLimits, withSession, type Session } from './session.ts';
+import type { PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import { describeOptions } from '#postgresql-protocol/connection-options.ts';
+import { errorCode, isLostConnection, unreachable } from '#postgresql-protocol/database-errors.ts';
+import { quoteIdentifier } from '#postgresql-protocol/identifier-quoting.ts';
+import { queryLimits, withSession, type Session } from '#postgresql-protocol/session.ts';
 
 const attempts = 6;
 const terminationIntervalMs = 50;

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { errorCode, isLostConnection, toDatabaseError } from './database-errors.ts';
-import { checkVersion } from './maintenance.ts';
 
 const withCode = (code: string): Error => Object.assign(new Error('as the server says'), { code });
 
@@ -57,25 +56,4 @@ it.each([
   [new AggregateError([withCode('ECONNREFUSED')]), true],
 ])('tells whether the connection can still be used: %s', (error, lost) => {
   expect(isLostConnection(error)).toBe(lost);
-});
-
-it.each([
-  ['PostgreSQL 15.14 (Debian 15.14-0+deb12u1) on x86_64', '15.14 (Debian 15.14-0+deb12u1)', '150014', '15.14'],
-  ['PostgreSQL 18.4 on x86_64', '18.4', '180004', '18.4'],
-])('accepts %s', (banner, version, number, short) => {
-  expect(checkVersion({ banner, version, number }, 'x')).toBe(short);
-});
-
-it.each([
-  ['PostgreSQL 14.19 on x86_64', '14.19', '140019'],
-  ['PostgreSQL 19.0 on x86_64', '19.0', '190000'],
-  ['CockroachDB CCL v25.2.1 (x86_64)', '13.0.0', '130000'],
-  ['CockroachDB CCL v99.1.0 (x86_64)', '16.0.0', '160000'],
-])('refuses %s by its name', (banner, version, number) => {
-  expect(() => checkVersion({ banner, version, number }, 'x')).toThrow(
-    expect.objectContaining({
-      code: 'version-incompatible',
-      message: expect.stringContaining(banner.split(' on ')[0]!) as string,
-    }) as Error,
-  );
 });
