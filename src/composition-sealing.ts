@@ -1,15 +1,18 @@
 /** Which provider seals the key of this host: what was set, what was decided before, or what hardware there is. */
+import type { KeyObject } from 'node:crypto';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Configuration } from '#config/configuration.ts';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { createSgxSealing } from '#adapters/sgx/sgx-sealing.ts';
 import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
+import { readText } from '#adapters/system/read-text.ts';
 import { findTpm } from '#adapters/tpm2/find-tpm.ts';
 import { createTpm2Sealing } from '#adapters/tpm2/tpm2-sealing.ts';
+import { parseApprovalKey } from '#model/tpm/approval.ts';
 import type { Sealing, SealingProvider } from '#ports/sealing.ts';
 
 export interface SealingChoice {
@@ -32,7 +35,7 @@ export async function openSealing(
 ): Promise<OpenedSealing> {
   const recorded = (await openLocalState(configuration.dataDirectory).read())?.sealingProvider;
   const choice = await chooseSealing(configuration, options.joining ? undefined : recorded);
-  return { ...choice, sealing: makeSealing(choice.provider, configuration, recorded !== undefined) };
+  return { ...choice, sealing: await makeSealing(choice.provider, configuration, recorded !== undefined) };
 }
 
 async function chooseSealing(
@@ -71,15 +74,45 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-function makeSealing(provider: SealingProvider, { sealing }: Configuration, keyExpected: boolean): Sealing {
+async function makeSealing(
+  provider: SealingProvider,
+  { sealing }: Configuration,
+  keyExpected: boolean,
+): Promise<Sealing> {
   const ports = { clock: systemClock, randomness: systemRandomness };
   switch (provider) {
     case 'software':
       return createSoftwareSealing({ keyFile: sealing.keyFile, keyExpected, ...ports });
     case 'tpm2':
-      return createTpm2Sealing({ device: { tcti: sealing.tpm.tcti }, selection: sealing.tpm.selection, ...ports });
+      return createTpm2Sealing({
+        device: { tcti: sealing.tpm.tcti },
+        selection: sealing.tpm.selection,
+        approvalKey: await readApprovalKey(sealing.tpm.approvalKeyFile),
+        approvalsDirectory: sealing.tpm.approvalsDirectory,
+        ...ports,
+      });
     case 'sgx':
       return createSgxSealing({ directory: sealing.sgxDirectory, ...ports });
+  }
+}
+
+async function readApprovalKey(file: string | undefined): Promise<KeyObject | undefined> {
+  if (file === undefined) return undefined;
+  const key = parseApprovalKey(await readKeyFile(file));
+  if (key !== undefined) return key;
+  throw new EnclaveManagerError('configuration', `${file} is not an EC P-256 public key in PEM`, {
+    hint: 'Make the pair where no host can reach it: openssl ecparam -name prime256v1 -genkey -noout -out approval.key; openssl ec -in approval.key -pubout -out approval.pub. Give the .pub here.',
+  });
+}
+
+async function readKeyFile(file: string): Promise<string> {
+  try {
+    return await readText(file, process.stdin);
+  } catch (error) {
+    throw new EnclaveManagerError('configuration', `the approval key: ${toEnclaveManagerError(error).message}`, {
+      hint: 'Set ENCLAVE_MANAGER_TPM_APPROVAL_KEY to a public key in PEM that this user may read.',
+      cause: error,
+    });
   }
 }
 

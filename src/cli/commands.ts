@@ -14,10 +14,12 @@ import { databaseMigrate } from './commands/database-migrate.ts';
 import { databaseStatus } from './commands/database-status.ts';
 import { keysRotate } from './commands/keys-rotate.ts';
 import { keysStatus } from './commands/keys-status.ts';
+import { nodeApproveFirmware } from './commands/node-approve-firmware.ts';
 import { nodeEnrol } from './commands/node-enrol.ts';
 import { nodeEvict } from './commands/node-evict.ts';
 import { nodeInvite } from './commands/node-invite.ts';
 import { nodeList } from './commands/node-list.ts';
+import { nodeMeasure } from './commands/node-measure.ts';
 import { nodeProbe } from './commands/node-probe.ts';
 import { openability } from './commands/openability.ts';
 import { restoreCleanup } from './commands/restore-cleanup.ts';
@@ -47,6 +49,8 @@ export const commands: readonly Command[] = [
   nodeList,
   nodeProbe,
   nodeEvict,
+  nodeMeasure,
+  nodeApproveFirmware,
   openability,
   keysStatus,
   keysRotate,

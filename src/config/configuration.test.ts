@@ -36,7 +36,13 @@ describe('loadConfiguration', () => {
       sealing: {
         choice: 'auto',
         keyFile: '/srv/manager/data/keys/host.key',
-        tpm: { tcti: 'device:/dev/tpmrm0', named: false, selection: { bank: 'sha256', indexes: [0, 7, 14] } },
+        tpm: {
+          tcti: 'device:/dev/tpmrm0',
+          named: false,
+          selection: { bank: 'sha256', indexes: [0, 7, 14] },
+          approvalKeyFile: undefined,
+          approvalsDirectory: '/srv/manager/data/tpm-approvals',
+        },
       },
       nodeName: 'host-a',
       site: undefined,

@@ -43,6 +43,9 @@ export interface SealingSetting {
     /** Somebody named it, so it must be there. */
     readonly named: boolean;
     readonly selection: PcrSelection;
+    /** File with the public key of whoever approves firmware. */
+    readonly approvalKeyFile: string | undefined;
+    readonly approvalsDirectory: string;
   };
 }
 
@@ -69,6 +72,7 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
   const derived = {
     repository: join(dataDirectory, 'backups'),
     sealingKeyFile: keyFile,
+    tpmApprovals: join(dataDirectory, 'tpm-approvals'),
     nodeName: nameFromHost(sources.hostName),
     databaseUrl: 'embedded PostgreSQL',
   };
@@ -92,6 +96,8 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
         tcti: values.tpmTcti!,
         named: settings.some(({ name, source }) => name === 'tpmTcti' && source !== 'default'),
         selection: values.tpmPcrs!,
+        approvalKeyFile: values.tpmApprovalKey,
+        approvalsDirectory: values.tpmApprovals ?? derived.tpmApprovals,
       },
     },
     nodeName: values.nodeName ?? derived.nodeName,

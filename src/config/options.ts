@@ -96,6 +96,22 @@ export const options = {
     help: 'the measurements of the start that a TPM seals to: firmware, Secure Boot and its owner keys unless changed',
     parse: parsePcrs,
   }),
+  tpmApprovalKey: option({
+    environment: 'ENCLAVE_MANAGER_TPM_APPROVAL_KEY',
+    flag: '--tpm-approval-key <file>',
+    default: undefined,
+    defaultMeans: 'nobody',
+    help: 'EC P-256 public key (PEM) whose holder may approve other measurements, for keys sealed from now on',
+    parse: parsePath,
+  }),
+  tpmApprovals: option({
+    environment: 'ENCLAVE_MANAGER_TPM_APPROVALS',
+    flag: '--tpm-approvals <directory>',
+    default: undefined,
+    defaultMeans: 'tpm-approvals in the data directory',
+    help: 'where the approvals lie that node approve-firmware made',
+    parse: parsePath,
+  }),
   sealingKeyFile: option({
     environment: 'ENCLAVE_MANAGER_SEALING_KEY_FILE',
     flag: '--sealing-key-file <file>',

@@ -1,3 +1,5 @@
+import type { Measurements } from '#model/tpm/approval.ts';
+
 /**
  * A secret that never leaves this host's hardware, and what it can seal: the node credential and nothing else.
  *
@@ -15,6 +17,8 @@ export interface Sealing {
   /** At most `maxSecretBytes`. */
   seal(secret: Uint8Array): Promise<Buffer>;
   unseal(sealed: Uint8Array): Promise<Buffer | undefined>;
+  /** What this host measured while it started, where sealing depends on that. */
+  measure?(): Promise<Measurements>;
   /** Why `unseal` answers `undefined`, where the bytes and the hardware tell; `undefined` where they do not, and for damaged bytes. */
   explain?(sealed: Uint8Array): Promise<SealingRefusal | undefined>;
 }

@@ -1,4 +1,5 @@
-import { cpSync, existsSync, rmSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
@@ -93,6 +94,40 @@ describe('a host with a TPM', { timeout: 240_000 }, () => {
     await tpm.powerOff();
     expect(await failureOf(['backup', 'create'], machine)).toMatchObject({ exitCode: 15, code: 'sealing-unavailable' });
     await tpm.powerOn();
+    expect(await runJson(['backup', 'create'], machine)).toMatchObject({ kind: 'manual' });
+  });
+
+  it('opens its key after an update of the firmware that somebody approved elsewhere', async () => {
+    const [tpm, reference] = [await TestTpm.start(), await TestTpm.start()];
+    const [office, updated] = [temporaryDirectory(), machineWith(reference)];
+    const keyFile = join(office, 'approval.key');
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    writeFileSync(keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    writeFileSync(join(office, 'approval.pub'), publicKey.export({ format: 'pem', type: 'spki' }));
+    const plain = machineWith(tpm);
+    const machine = { ...plain, env: { ...plain.env, ENCLAVE_MANAGER_TPM_APPROVAL_KEY: join(office, 'approval.pub') } };
+    await serveOnce(machine);
+    reference.extend(0);
+    const measured = await runJson(['node', 'measure'], updated);
+    expect(measured).toMatchObject({ sealingProvider: 'tpm2', registers: 'sha256:0,7,14' });
+    writeFileSync(join(office, 'next.json'), JSON.stringify(measured));
+    const approve = ['node', 'approve-firmware', '--measurements', join(office, 'next.json'), '--approval-key-file'];
+    expect(
+      await failureOf([...approve, join(office, 'approval.pub')], { dataDirectory: office, env: {} }),
+    ).toMatchObject({
+      exitCode: 2,
+      message: '--approval-key-file names no EC P-256 private key in PEM',
+    });
+    const approval = await runJson([...approve, keyFile], { dataDirectory: office, env: {} });
+
+    tpm.extend(0);
+
+    expect(await failureOf(['backup', 'create'], machine)).toMatchObject({
+      exitCode: 21,
+      hint: expect.stringContaining('node approve-firmware'),
+    });
+    mkdirSync(join(machine.dataDirectory, 'tpm-approvals'));
+    writeFileSync(join(machine.dataDirectory, 'tpm-approvals', '2026-12.json'), JSON.stringify(approval));
     expect(await runJson(['backup', 'create'], machine)).toMatchObject({ kind: 'manual' });
   });
 

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { connectPostgresql } from '#adapters/postgresql/postgresql-server.ts';
-import { quoteIdentifier } from '#adapters/postgresql/identifier-quoting.ts';
+import { quoteIdentifier } from '#postgresql-protocol/identifier-quoting.ts';
 import { runCommand, runJson, startCommand, type StartedCommand } from '../fixtures/command.ts';
 import { debianUnavailable, startDebianServer, type DebianServer } from '../fixtures/debian-postgresql.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { systemClock } from '#adapters/system/clock.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
 import type { TpmDevice } from '#adapters/tpm2/tpm-device.ts';
 import { createTpm2Sealing } from '#adapters/tpm2/tpm2-sealing.ts';
+import { type Approval, approve, formatMeasurements } from '#model/tpm/approval.ts';
 import { defaultPcrSelection, parsePcrSelection } from '#model/tpm/pcr-selection.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { sealingContract } from '#ports/sealing.contract.ts';
@@ -17,9 +19,15 @@ import { swtpmUnavailable, TestTpm } from '../fixtures/swtpm.ts';
 
 const secret = Buffer.alloc(85, 'a secret that is to be found nowhere ');
 
-function openSealing(device: TpmDevice, registers = defaultPcrSelection): Sealing {
+interface Approving {
+  readonly key: KeyObject;
+  readonly directory: string;
+}
+
+function openSealing(device: TpmDevice, registers = defaultPcrSelection, approving?: Approving): Sealing {
   const selection = parsePcrSelection(registers)!;
-  return createTpm2Sealing({ device, selection, clock: systemClock, randomness: systemRandomness });
+  const approvals = { approvalKey: approving?.key, approvalsDirectory: approving?.directory ?? '/nonexistent' };
+  return createTpm2Sealing({ device, selection, ...approvals, clock: systemClock, randomness: systemRandomness });
 }
 
 beforeEach((context) => {
@@ -104,6 +112,56 @@ describe('a key sealed by a TPM', () => {
     for (let count = 0; count < 3; count++) tpm.run('tpm2_createprimary', '-Q', '-c', 'left.ctx');
     expect(() => tpm.run('tpm2_createprimary', '-Q')).toThrow(/out of memory/);
     expect(await openSealing(tpm).unseal(sealed)).toEqual(secret);
+  });
+});
+
+function writeApproval(directory: string, name: string, approval: Approval): void {
+  const signature = approval.signature.toString('base64');
+  writeFileSync(join(directory, name), JSON.stringify({ ...formatMeasurements(approval), signature }));
+}
+
+describe('a key sealed with an approval key', () => {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+  it('opens after the update that was approved on the strength of another host, and after no other', async () => {
+    const [tpm, reference] = [await TestTpm.start(), await TestTpm.start()];
+    const approving = { key: pair.publicKey, directory: temporaryDirectory() };
+    const open = () => openSealing(tpm, defaultPcrSelection, approving);
+    const sealed = await open().seal(secret);
+    reference.extend(0);
+    const updated = (await openSealing(reference).measure?.())!;
+
+    tpm.extend(0);
+
+    expect(await open().unseal(sealed)).toBeUndefined();
+    expect((await open().explain?.(sealed))?.hint).toContain('node approve-firmware');
+    writeApproval(approving.directory, 'by-somebody-else.json', approve(updated, other.privateKey));
+    writeApproval(
+      approving.directory,
+      'of-now.json',
+      approve((await openSealing(tpm, 'sha256:1').measure?.())!, other.privateKey),
+    );
+    writeFileSync(join(approving.directory, 'nonsense.json'), '{"registers":"sha256:0"}');
+    expect(await open().unseal(sealed)).toBeUndefined();
+    writeApproval(approving.directory, 'approved.json', approve(updated, pair.privateKey));
+    expect(await open().unseal(sealed)).toEqual(secret);
+    tpm.extend(7);
+    expect(await open().unseal(sealed)).toBeUndefined();
+    await tpm.reboot();
+    expect(await open().unseal(sealed)).toEqual(secret);
+  });
+
+  it('opens for nobody whose approval the sealed key does not name', async () => {
+    const tpm = await TestTpm.start();
+    const approving = { key: pair.publicKey, directory: temporaryDirectory() };
+    const [none, others] = [await openSealing(tpm).seal(secret), { ...approving, key: other.publicKey }];
+    const sealedForOthers = await openSealing(tpm, defaultPcrSelection, others).seal(secret);
+    tpm.extend(0);
+    writeApproval(approving.directory, 'now.json', approve((await openSealing(tpm).measure?.())!, pair.privateKey));
+    for (const sealed of [none, sealedForOthers]) {
+      expect(await openSealing(tpm, defaultPcrSelection, approving).unseal(sealed)).toBeUndefined();
+    }
   });
 });
 

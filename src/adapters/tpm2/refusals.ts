@@ -16,11 +16,11 @@ export function clearedTpm(): SealingRefusal {
   };
 }
 
-export function changedRegisters(changed: readonly number[]): SealingRefusal {
+export function changedRegisters(changed: readonly number[], approvable: boolean): SealingRefusal {
   const meanings = changed.map((index) => `PCR ${index} (${meaningOf(index)})`);
   return {
     reason: `this host did not start as it did when the key was sealed: ${meanings.join(', ')} changed`,
-    hint: 'After a wanted change of firmware or boot, enrol this host again from an enrolled one: node invite, then node enrol. It keeps its place in the cluster. Otherwise find out who changed it; with the old firmware and settings back, the key opens again.',
+    hint: `After a wanted change of firmware or boot, ${approvable ? 'have it approved (node measure here, node approve-firmware where the approval key is), or ' : ''}enrol this host again from an enrolled one: node invite, then node enrol. It keeps its place in the cluster. Otherwise find out who changed it; with the old firmware and settings back, the key opens again.`,
   };
 }
 

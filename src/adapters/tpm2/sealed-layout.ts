@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { formatPcrSelection, parsePcrSelection, pcrDigestBytes, type PcrSelection } from '#model/tpm/pcr-selection.ts';
-import { orPolicy, pcrPolicy } from '#model/tpm/policy.ts';
+import { approvalKeyAreaBytes, approvalReference } from '#model/tpm/approval.ts';
+import { authorizePolicy, orPolicy, pcrPolicy } from '#model/tpm/policy.ts';
 import { MalformedTpmBytes, sized, TpmReader, uint8 } from '#model/tpm/wire.ts';
-import { isSealedUnder, type SealedObject } from './tpm-keys.ts';
+import { isSealedUnder, nameOf, type SealedObject } from './tpm-keys.ts';
 
 /** For what the secret was sealed. */
 export interface SealedHeader {
@@ -13,6 +14,8 @@ export interface SealedHeader {
   readonly selection: PcrSelection;
   /** The registers at sealing, in the order of the selection. */
   readonly values: readonly Buffer[];
+  /** TPMT_PUBLIC of the key that may approve other values; `undefined`: nobody may. */
+  readonly approvalKey: Buffer | undefined;
 }
 
 export interface Sealed {
@@ -21,6 +24,7 @@ export interface Sealed {
 }
 
 const version = 1;
+const none = Buffer.alloc(0);
 const digestBytes = 32;
 const maxSealedBytes = 8192;
 const label = 'enclave-manager/1/tpm2-sealing/header';
@@ -52,16 +56,25 @@ export function decodeSealed(bytes: Uint8Array): Sealed | undefined {
  * and it binds the header, which the TPM does not see, to the object.
  */
 export function policyBranches(header: SealedHeader): Buffer[] {
-  return [pcrPolicy(header.selection, header.values), headerDigest(header)];
+  const { selection, values, approvalKey } = header;
+  const approved = approvalKey === undefined ? [] : [authorizePolicy(nameOf(approvalKey), approvalReference)];
+  return [pcrPolicy(selection, values), ...approved, headerDigest(header)];
 }
 
 function headerDigest(header: SealedHeader): Buffer {
   return createHash('sha256').update(label).update(encodeHeader(header)).digest();
 }
 
-function encodeHeader({ endorsement, parent, selection, values }: SealedHeader): Buffer {
+function encodeHeader({ endorsement, parent, selection, values, approvalKey }: SealedHeader): Buffer {
   const text = Buffer.from(formatPcrSelection(selection));
-  return Buffer.concat([uint8(version), endorsement, parent, sized(text), sized(...values)]);
+  return Buffer.concat([
+    uint8(version),
+    endorsement,
+    parent,
+    sized(text),
+    sized(...values),
+    sized(approvalKey ?? none),
+  ]);
 }
 
 function readHeader(reader: TpmReader): SealedHeader | undefined {
@@ -69,9 +82,11 @@ function readHeader(reader: TpmReader): SealedHeader | undefined {
   const parent = reader.bytes(digestBytes);
   const selection = parsePcrSelection(reader.sized().toString('latin1'));
   const values = reader.sized();
+  const key = reader.sized();
+  if (key.length !== 0 && key.length !== approvalKeyAreaBytes) return undefined;
   if (selection === undefined || values.length !== selection.indexes.length * pcrDigestBytes) return undefined;
   const split = selection.indexes.map((_, position) =>
     values.subarray(position * pcrDigestBytes, (position + 1) * pcrDigestBytes),
   );
-  return { endorsement, parent, selection, values: split };
+  return { endorsement, parent, selection, values: split, approvalKey: key.length === 0 ? undefined : key };
 }

@@ -108,7 +108,7 @@ export class TpmClient {
     if (code !== responseCodes.objectMemory && code !== responseCodes.sessionMemory) return false;
     const kind = code === responseCodes.objectMemory ? 0x8000_0000 : 0x0200_0000;
     const abandoned = (await this.handles(kind)).filter((handle) => !this.#loaded.has(handle));
-    for (const handle of abandoned) await this.#flush(handle);
+    for (const handle of abandoned) await this.unload(handle);
     return abandoned.length > 0;
   }
 
@@ -124,10 +124,10 @@ export class TpmClient {
   }
 
   async #flushLoaded(): Promise<void> {
-    for (const handle of this.#loaded) await this.#flush(handle);
+    for (const handle of this.#loaded) await this.unload(handle);
   }
 
-  async #flush(handle: number): Promise<void> {
+  async unload(handle: number): Promise<void> {
     await this.run('FlushContext', { parameters: [uint32(handle)] });
     this.#loaded.delete(handle);
   }

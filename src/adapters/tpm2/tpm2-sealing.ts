@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { maxSecretBytes, type Sealing, type SealingRefusal } from '#ports/sealing.ts';
@@ -5,9 +6,12 @@ import type { PcrSelection } from '#model/tpm/pcr-selection.ts';
 import { orPolicy } from '#model/tpm/policy.ts';
 import { openEndorsementKey } from './endorsement-key.ts';
 import { readPcrValues } from './pcr-values.ts';
+import { approvalKeyArea } from '#model/tpm/approval.ts';
+import { readApprovals } from './approvals.ts';
 import { beginPolicySession } from './policy-session.ts';
 import { changedRegisters, clearedTpm, otherTpm } from './refusals.ts';
 import { refusalAsUnavailable, TpmRefusal } from './response-code.ts';
+import { satisfy } from './satisfy-policy.ts';
 import { decodeSealed, encodeSealed, policyBranches, type Sealed } from './sealed-layout.ts';
 import { TpmClient } from './tpm-client.ts';
 import type { TpmDevice } from './tpm-device.ts';
@@ -17,6 +21,10 @@ export interface Tpm2SealingOptions {
   readonly device: TpmDevice;
   /** For what is sealed from now on; what was sealed before carries its own. */
   readonly selection: PcrSelection;
+  /** Whose holder may approve other registers, for what is sealed from now on. */
+  readonly approvalKey: KeyObject | undefined;
+  /** Where approvals lie. */
+  readonly approvalsDirectory: string;
   readonly clock: Clock;
   readonly randomness: Randomness;
 }
@@ -47,6 +55,10 @@ export function createTpm2Sealing(options: Tpm2SealingOptions): Sealing {
       const sealed = decodeSealed(bytes);
       return sealed === undefined ? undefined : await use((tpm) => unseal(tpm, sealed, options));
     },
+    measure: async () => {
+      const values = await use((tpm) => readPcrValues(tpm, options.selection));
+      return { selection: options.selection, values };
+    },
     explain: async (bytes) => {
       const sealed = decodeSealed(bytes);
       return sealed === undefined ? undefined : await use((tpm) => explain(tpm, sealed));
@@ -56,11 +68,13 @@ export function createTpm2Sealing(options: Tpm2SealingOptions): Sealing {
 
 const identityOf = (endorsementKey: LoadedKey): string => `tpm2:${digestOfName(endorsementKey.name).toString('hex')}`;
 
-async function seal(tpm: TpmClient, secret: Uint8Array, { selection }: Tpm2SealingOptions): Promise<Buffer> {
+async function seal(tpm: TpmClient, secret: Uint8Array, options: Tpm2SealingOptions): Promise<Buffer> {
+  const { selection, approvalKey } = options;
   const endorsement = digestOfName((await openEndorsementKey(tpm)).name);
   const parent = await createStorageKey(tpm);
   const values = await readPcrValues(tpm, selection);
-  const header = { endorsement, parent: digestOfName(parent.name), selection, values };
+  const key = approvalKey === undefined ? undefined : approvalKeyArea(approvalKey);
+  const header = { endorsement, parent: digestOfName(parent.name), selection, values, approvalKey: key };
   const object = await createSealedObject(tpm, parent, orPolicy(policyBranches(header)), secret);
   return encodeSealed({ header, object });
 }
@@ -68,15 +82,15 @@ async function seal(tpm: TpmClient, secret: Uint8Array, { selection }: Tpm2Seali
 async function unseal(
   tpm: TpmClient,
   { header, object }: Sealed,
-  { randomness }: Tpm2SealingOptions,
+  { randomness, approvalsDirectory }: Tpm2SealingOptions,
 ): Promise<Buffer | undefined> {
   const parent = await createStorageKey(tpm);
   if (!digestOfName(parent.name).equals(header.parent)) return undefined;
   try {
     const handle = await loadSealedObject(tpm, parent, object);
     const session = await beginPolicySession(tpm, randomness);
-    await session.satisfyRegisters(header.selection);
-    await session.satisfyOneOf(policyBranches(header));
+    const approvals = () => readApprovals(approvalsDirectory);
+    if (!(await satisfy(tpm, session, header, approvals))) return undefined;
     const response = await tpm.run('Unseal', { handles: [handle], authorizations: [session.handle] });
     const secret = response.sized();
     try {
@@ -98,5 +112,5 @@ async function explain(tpm: TpmClient, { header }: Sealed): Promise<SealingRefus
   if (!digestOfName(parent.name).equals(header.parent)) return clearedTpm();
   const values = await readPcrValues(tpm, header.selection);
   const changed = header.selection.indexes.filter((_, position) => !values[position]!.equals(header.values[position]!));
-  return changed.length === 0 ? undefined : changedRegisters(changed);
+  return changed.length === 0 ? undefined : changedRegisters(changed, header.approvalKey !== undefined);
 }
