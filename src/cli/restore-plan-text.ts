@@ -1,5 +1,6 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { BackupId } from '#model/identifiers.ts';
+import type { Repository } from '#operations/open-repository.ts';
 import type { RestorePlan } from '#operations/plan-restore.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { Environment } from './environment.ts';
@@ -10,12 +11,13 @@ import { counted, formatDuration, formatSize, formatTime } from './output/units.
 export async function planOf(
   environment: Environment,
   choice: BackupId | 'latest',
-  options: { readonly create: boolean },
+  options: { readonly create: boolean; readonly repository?: Repository },
 ): Promise<RestorePlan> {
   const { planRestore } = await import('#operations/plan-restore.ts');
   const store = await environment.store();
-  const server = options.create ? await environment.server(options) : await serverIfAny(environment);
-  const host = { store, server, sealing: await environment.sealing(), localState: environment.localState() };
+  const server = options.create ? await environment.server({ create: true }) : await serverIfAny(environment);
+  const sealing = await environment.sealing();
+  const host = { store, server, sealing, localState: environment.localState(), repository: options.repository };
   return await planRestore(host, choice);
 }
 

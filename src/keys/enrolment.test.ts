@@ -106,6 +106,28 @@ describe('enrolment', () => {
     }
   });
 
+  it('goes on with what an interrupted admission left, and with nothing that looks like it', async () => {
+    const { token, macKey } = newInvite(keyring, tokyo.ports.randomness);
+    const request = await join(newTestHost('osaka'), token);
+    const { documents: first } = await admitNode(keyring, { ...request, macKey }, tokyo.ports);
+    const [credential, slot] = first;
+    for (const left of [[credential!], [credential!, slot!]]) {
+      const found = await openKeyring([...documents, ...left], tokyo.sealing);
+      const { documents: second } = await admitNode(found, { ...request, macKey }, tokyo.ports);
+      expect(second.map(({ path }) => path)).toEqual(first.map(({ path }) => path));
+      expect(second.slice(0, left.length)).toEqual(left);
+      const now = await openKeyring([...documents, ...second], newTestHost('osaka').sealing);
+      expect([now.isMember, now.rejected]).toEqual([true, []]);
+    }
+    const found = await openKeyring([...documents, credential!, slot!], tokyo.sealing);
+    const renamed = edited(request, macKey, ({ node }) => (node['name'] = 'kyoto'));
+    const otherCredential = edited(request, macKey, ({ node }) => (node['credentialId'] = request.nodeId));
+    for (const forged of [renamed, otherCredential]) {
+      const failure = await failureOf(() => admitNode(found, { ...forged, macKey }, tokyo.ports));
+      expect([failure.code, failure.message]).toEqual(['not-permitted', expect.stringContaining('was used before')]);
+    }
+  });
+
   it('refuses a replayed request and hardware that is enrolled already', async () => {
     const { token, macKey } = newInvite(keyring, tokyo.ports.randomness);
     const request = await join(newTestHost('osaka'), token);

@@ -12,6 +12,7 @@ import { appliedMigrations, checkMigrations, schemaVersion } from '#store/migrat
 import { backedUpTables } from '#store/migrations.ts';
 import { BackupAge } from './backup-age.ts';
 import { completeKeyring } from './adopt-repository.ts';
+import { cancellable } from './cancellable.ts';
 import { checkMarker } from './check-marker.ts';
 import { composeManifest } from './compose-manifest.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
@@ -125,18 +126,26 @@ async function lookAtRepository(
   // First: what prune deletes while the rest is read was condemned before.
   const condemned = condemnedNames(await readCondemned(store, keyring));
   const catalog = await readCatalog(store, keyring);
+  refuseUnreadable(catalog);
   return { catalog, known: await readKnownObjects(store, catalog, condemned) };
 }
 
 /** Streams until every object that is used again is retained: one that cannot be is stored anew with the next snapshot. */
 async function streamRetained(context: OperationContext, cluster: Cluster, store: ObjectStore, known: KnownObjects) {
   for (let usable = known, passes = 1; ; passes += 1) {
-    const pass = await streamSnapshot(context, cluster, usable);
+    const from = usable;
+    const pass = await cancellable(context, cluster.database, () => streamSnapshot(context, cluster, from));
     const released = await retainReused(context, store, cluster.keyring, pass.streamed);
     if (released.length === 0) return { ...pass, usable };
     if (passes === maxPasses) throw notRetained(store, released);
     usable = withoutObjects(usable, released);
   }
+}
+
+/** What this user may not read may be the newest backup: the next would take its sequence. */
+function refuseUnreadable({ rejected }: Catalog): void {
+  const unreadable = rejected.find(({ code }) => code === 'configuration');
+  if (unreadable !== undefined) throw new EnclaveManagerError(unreadable.code, unreadable.reason);
 }
 
 async function streamSnapshot(

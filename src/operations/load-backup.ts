@@ -7,6 +7,7 @@ import type { Database } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { migrate } from '#store/migrate.ts';
 import { backedUpTables, loadMigrations } from '#store/migrations.ts';
+import { cancellable } from './cancellable.ts';
 import { type OperationContext } from './context.ts';
 import { storedChunks } from './read-manifest.ts';
 import { threadsFor } from './stream-tables.ts';
@@ -40,14 +41,14 @@ export async function loadBackup(
   await migrate(database, { to: manifest.summary.schemaVersion });
   await checkTables(manifest, database);
   context.crashPoints.reach('restore.schema-created');
-  const detached = await database.detachIndexes();
+  const detached = await cancellable(context, database, () => database.detachIndexes());
   const loaded = await loadRows(context, repository, manifest, database, options.digest);
   context.crashPoints.reach('restore.rows-loaded');
   context.signal.throwIfAborted();
   context.progress.phase('building indexes');
-  await detached.attach();
+  await cancellable(context, database, () => detached.attach());
   context.crashPoints.reach('restore.indexes-attached');
-  await countRows(context, manifest, database);
+  await cancellable(context, database, () => countRows(context, manifest, database));
   context.crashPoints.reach('restore.counted');
   return loaded;
 }

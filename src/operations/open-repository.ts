@@ -41,6 +41,19 @@ export async function openRepository(store: ObjectStore, sealing: Sealing): Prom
   throw best.error;
 }
 
+/**
+ * The same repository, opened again where something was added under `keyring/` since: opening is slow where the hardware is,
+ * and hosts may have been enrolled or evicted while a person thought about a question.
+ */
+export async function newestKeyring(repository: Repository, sealing: Sealing): Promise<Repository> {
+  const { store, keyring } = repository;
+  const known = new Set([...keyring.documents, ...keyring.rejected].map(({ path }) => path));
+  for await (const { key } of store.list(keyringPrefix)) {
+    if (!known.has(key)) return await openRepository(store, sealing);
+  }
+  return repository;
+}
+
 /** Too much under `keyring/` is as good as nothing: the manifests have copies. */
 async function tryRead(store: ObjectStore): Promise<KeyringDocument[] | EnclaveManagerError> {
   try {

@@ -54,6 +54,8 @@ export interface PlanHost {
   readonly store: ObjectStore;
   readonly sealing: Sealing;
   readonly localState: LocalState;
+  /** Where it was opened already. */
+  readonly repository?: Repository | undefined;
   /** `undefined` where no database is reachable: planning needs none. */
   readonly server: DatabaseServer | undefined;
 }
@@ -98,6 +100,7 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
 }
 
 async function tryOpen(host: PlanHost): Promise<Repository | EnclaveManagerError> {
+  if (host.repository !== undefined) return host.repository;
   try {
     return await openRepository(host.store, host.sealing);
   } catch (error) {

@@ -129,10 +129,10 @@ async function readVerifications(
   return verifications;
 }
 
-/** Damage and forgery are a property of one object; a store that does not answer fails the whole reading. */
+/** Damage, forgery and a file that this user may not read are properties of one object; a store that does not answer fails the whole reading. */
 function whyRejected(error: unknown): Pick<Rejected, 'code' | 'reason'> {
   const objectIsBad =
-    isEnclaveManagerError(error) && ['damaged', 'forged', 'version-incompatible'].includes(error.code);
+    isEnclaveManagerError(error) && ['damaged', 'forged', 'version-incompatible', 'configuration'].includes(error.code);
   if (!objectIsBad) throw error;
   return { code: error.code, reason: error.message };
 }

@@ -11,7 +11,7 @@ import type { Sealing } from '#ports/sealing.ts';
 import type { OperationContext } from './context.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { checkSchema } from './load-backup.ts';
-import { openRepository, type Repository } from './open-repository.ts';
+import { newestKeyring, openRepository, type Repository } from './open-repository.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { readManifest } from './read-manifest.ts';
 import { refuseLost, verifyBackups } from './verify-backup.ts';
@@ -33,11 +33,20 @@ export interface RestoreTarget extends Repository {
 
 /** Resolves and authenticates the backup to restore. Throws `no-key`, `forged`, `not-found`, `version-incompatible`, `usage`. */
 export async function openRestoreTarget(
-  host: { readonly store: ObjectStore; readonly sealing: Sealing; readonly localState: LocalState },
+  host: {
+    readonly store: ObjectStore;
+    readonly sealing: Sealing;
+    readonly localState: LocalState;
+    /** Where it was opened already; its keyring is looked at again before it is used. */
+    readonly repository?: Repository | undefined;
+  },
   idOrLatest: BackupId | 'latest',
   trust: Trust,
 ): Promise<RestoreTarget> {
-  const repository = await openRepository(host.store, host.sealing);
+  const repository = await newestKeyring(
+    host.repository ?? (await openRepository(host.store, host.sealing)),
+    host.sealing,
+  );
   requireMember(repository.keyring);
   const catalog = await readCatalog(host.store, repository.keyring);
   await checkOwner(repository);

@@ -1,4 +1,5 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { requireMember } from '#keys/keyring.ts';
 import type { Incarnation } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
 import { beforeName, stagingName, type RestoreId } from '#model/restore-names.ts';
@@ -12,6 +13,7 @@ import { hasImport } from './find-import.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
 import { readLiveCluster } from './open-cluster.ts';
+import { newestKeyring, type Repository } from './open-repository.ts';
 import { prepareStaging } from './prepare-staging.ts';
 import { recordVerification } from './record-verification.ts';
 import { rememberNode } from './remember-node.ts';
@@ -19,6 +21,9 @@ import { rememberSequence } from './remember-sequence.ts';
 import { openRestoreTarget, requireVerified, type RestoreTarget, type Trust } from './restore-target.ts';
 import { takeSafetyBackup } from './safety-backup.ts';
 import { verifyBackups } from './verify-backup.ts';
+
+/** With `repository` where the caller has opened it already. */
+export type RestoreHost = Host & { readonly store: ObjectStore; readonly repository?: Repository | undefined };
 
 export interface RestoreOptions {
   readonly backup: BackupId | 'latest';
@@ -46,7 +51,7 @@ export interface RestoreResult {
  */
 export async function restore(
   context: OperationContext,
-  host: Host & { readonly store: ObjectStore },
+  host: RestoreHost,
   options: RestoreOptions,
 ): Promise<RestoreResult> {
   try {
@@ -58,7 +63,7 @@ export async function restore(
 
 async function restoreBackup(
   context: OperationContext,
-  host: Host & { readonly store: ObjectStore },
+  host: RestoreHost,
   options: RestoreOptions,
 ): Promise<RestoreResult> {
   const begunMs = context.clock.monotonicMs();
@@ -130,7 +135,10 @@ async function buildAndSwap(
         : null;
       context.crashPoints.reach('restore.fenced');
       const beforeDatabase = live.held === undefined ? null : names.before;
-      const incarnation = await prepareStaging(context, staging, target, live, {
+      // Whoever was enrolled or evicted while rows were loaded is that in the restored database too.
+      const { keyring } = await newestKeyring(target, host.sealing);
+      requireMember(keyring);
+      const incarnation = await prepareStaging(context, staging, { ...target, keyring }, live, {
         restoreId: chosen.restoreId,
         safetyBackupId,
         beforeDatabase,

@@ -82,6 +82,8 @@ export interface Database {
   countRows(table: string): Promise<number>;
   /** Rows that were inserted or changed by transactions later than the one that wrote the marker; all where that is not there. */
   countRowsSince(table: string, marker: RowMarker): Promise<number>;
+  /** Cancels statements of this pool and its snapshots that have run for longer than a second; they fail, connections stay. */
+  cancelLongStatements(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
+import { backendOf, type RunningBackends } from './running-backends.ts';
 import { describeOptions, type PostgresqlOptions } from './connection-options.ts';
 import { isLostConnection, toDatabaseError } from './database-errors.ts';
 import { clientConfig, queryLimits } from './session.ts';
@@ -15,7 +16,12 @@ export interface QueryPool {
 
 type PooledClient = PostgresPoolClient & { readonly run: QueryPool['rows'] };
 
-export function openQueryPool(options: PostgresqlOptions, database: string, maxConnections: number): QueryPool {
+export function openQueryPool(
+  options: PostgresqlOptions,
+  database: string,
+  maxConnections: number,
+  running: RunningBackends = new Set(),
+): QueryPool {
   const pool = new pg.Pool({
     ...clientConfig(options, database, queryLimits),
     max: maxConnections,
@@ -25,7 +31,7 @@ export function openQueryPool(options: PostgresqlOptions, database: string, maxC
   // Between checkout and query a client has no listener of the pool's; without this one its end would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
   const location = describeOptions({ ...options, database });
-  const connect = async (): Promise<PooledClient> => checkOut(pool, location);
+  const connect = async (): Promise<PooledClient> => checkOut(pool, location, running);
   const dialect = new PostgresDialect({ pool: { connect, end: async () => undefined, options: {} } });
   let closed: Promise<void> | undefined;
   return {
@@ -36,10 +42,12 @@ export function openQueryPool(options: PostgresqlOptions, database: string, maxC
   };
 }
 
-async function checkOut(pool: pg.Pool, location: string): Promise<PooledClient> {
+async function checkOut(pool: pg.Pool, location: string, running: RunningBackends): Promise<PooledClient> {
   const client = await pool.connect().catch((error: unknown) => {
     throw toDatabaseError(error, location);
   });
+  const backend = backendOf(client);
+  if (backend !== undefined) running.add(backend);
   let lost = false;
   const query = async <R extends object>(text: string, parameters?: readonly unknown[]): Promise<pg.QueryResult<R>> => {
     try {
@@ -53,7 +61,10 @@ async function checkOut(pool: pg.Pool, location: string): Promise<PooledClient> 
     query,
     run: async <R extends object>(text: string, parameters?: readonly unknown[]) =>
       (await query<R>(text, parameters)).rows,
-    release: (destroy?: boolean) => client.release(destroy === true || lost),
+    release: (destroy?: boolean) => {
+      if (backend !== undefined) running.delete(backend);
+      client.release(destroy === true || lost);
+    },
   };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Kysely also declares a form for cursors, which nobody here uses.
   return pooled as unknown as PooledClient;

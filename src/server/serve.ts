@@ -6,6 +6,7 @@ import { notReady, type Readiness } from '#model/readiness.ts';
 import type { Host, OperationContext } from '#operations/context.ts';
 import { findImportStamp } from '#operations/find-import.ts';
 import { openCluster, openOrCreateCluster, type OpenedCluster } from '#operations/open-cluster.ts';
+import { readLiveMaintenance } from '#operations/live-maintenance.ts';
 import { readStatus } from '#operations/read-status.ts';
 import type { StartReport } from '#operations/start-report.ts';
 import type { DatabaseServer } from '#ports/database.ts';
@@ -129,6 +130,7 @@ async function openWhenRestored(
 ): Promise<OpenedCluster> {
   let said: string | undefined;
   for (;;) {
+    await waitOutMaintenance(context, parts, gate, host);
     // Before it is tried: a replay that ends meanwhile has then changed.
     const before = await findImportStamp(host.server).catch(() => undefined);
     try {
@@ -152,6 +154,26 @@ async function openWhenRestored(
   }
 }
 
+/** What a start writes, an adoption or a migration, would be lost with the database that a restore is about to replace. */
+async function waitOutMaintenance(
+  context: OperationContext,
+  parts: ServeParts,
+  gate: Gate,
+  { server }: Host,
+): Promise<void> {
+  let said = false;
+  for (;;) {
+    const maintenance = await readLiveMaintenance(server);
+    if (maintenance === undefined) return;
+    const sentence = `paused for a ${maintenance.reason} by ${maintenance.begunBy}`;
+    if (!said) parts.log(sentence);
+    said = true;
+    gate.report(notReady(sentence, { retryAfterSeconds: 2 }));
+    await context.clock.sleep(maintenancePollMs, context.signal);
+  }
+}
+
+const maintenancePollMs = 500;
 const restoreCommands = ['enclave-manager restore plan latest', 'enclave-manager restore run latest'];
 const restorePollMs = 2_000;
 

@@ -1,4 +1,5 @@
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { sql } from 'kysely';
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { leftDatabases } from '#operations/clean-up-restore.ts';
 import { inviteNode, enrolNode } from '#operations/enrol-node.ts';
 import { openCluster } from '#operations/open-cluster.ts';
@@ -171,6 +172,27 @@ describe('servers of several hosts on one database', () => {
   });
 });
 
+describe('a server that starts while another process restores', () => {
+  it('waits before it writes anything, and serves the restored data', async () => {
+    const [first, second] = await hosts();
+    const env = { ...first.options.env, ENCLAVE_MANAGER_TEST_STOP_AT: 'restore.prepared' };
+    const restoring = startCommand(['--json', ...restoreArgs()], { ...first.options, env });
+    await untilStopped(restoring.child.pid!);
+
+    const serving = startCommand(['serve'], second.options);
+    onTestFinished(() => void serving.child.kill('SIGKILL'));
+    await serving.saw(/paused for a restore by restore run on/);
+    process.kill(restoring.child.pid!, 'SIGCONT');
+    const ended = await restoring.ended;
+    expect(ended.exitCode, ended.stderr).toBe(0);
+    await serving.saw(/Stop with Ctrl-C/);
+
+    expect(await processIds(first)).toEqual([serving.child.pid]);
+    expect(await dumpLive(first)).toEqual(prepared.backedUp);
+    await expectNothingWrittenSince(first, JSON.parse(ended.stdout) as Restored);
+  });
+});
+
 describe('two restores at once', () => {
   it('are one: the other hears 13 and leaves nothing behind, and nor does a cleanup get in between', async () => {
     const [first, second] = await hosts();
@@ -211,5 +233,34 @@ describe('two restores at once', () => {
     expect(await first.server.databaseIdentity(first.server.liveName)).toBe(identity);
     expect(await dumpLive(first)).toEqual(prepared.backedUp);
     expect(await leftDatabases(first.server)).toEqual([]);
+  });
+});
+
+describe('restore rollback on another host than the restore', () => {
+  it('says what was written since, as text and as JSON, and does nothing without being told', async () => {
+    const [first, second] = await hosts();
+    await runJson(restoreArgs(), first.options);
+    await inLive(first, async (queries) => {
+      await sql`DELETE FROM users WHERE email = 'user-1@before-the-backup.example.org'`.execute(queries);
+    });
+    const cluster = await openCluster(makeContext(), first);
+    await inviteNode(makeContext({ holder: 'somebody' }), cluster);
+    await cluster.database.close();
+    const rows = await dumpLive(first);
+
+    const asked = await runCommand(['restore', 'rollback'], second.options);
+    expect(asked).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(asked.stderr).toMatch(/users: 0 rows written, 1 changed or deleted; 19 now, 40 after the rollback/);
+    expect(asked.stderr).toMatch(/Discards 1 audit event since then:\n {2}- .* node invited .*, by somebody/);
+    expect(await dumpLive(first)).toEqual(rows);
+
+    expect(await runJson(['restore', 'rollback', '--yes'], second.options)).toMatchObject({
+      undoes: 'restore',
+      discardedAuditEvents: 1,
+      newestAuditEvents: [{ action: 'node invited', actor: 'somebody' }],
+      discarded: [{ table: 'users', written: 0, removed: 1, rowsNow: 19, rowsBefore: 40 }],
+      incarnation: { number: 3 },
+    });
+    expect(await dumpLive(first)).toEqual(prepared.changed);
   });
 });

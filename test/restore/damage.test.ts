@@ -1,5 +1,6 @@
 import { copyFileSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { fileFailure } from '#adapters/filesystem/failures.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
@@ -16,6 +17,7 @@ import {
   manifestFile,
   objectFile,
   objectsOfTable,
+  storeWith,
 } from '../fixtures/repository.ts';
 import { confirmed, restoreInto } from '../fixtures/restoring.ts';
 import { addAuditEvents, addSettings, addUsers } from '../fixtures/rows.ts';
@@ -137,6 +139,34 @@ describe('a damaged manifest', () => {
     }
     const restored = await restoreInto(context, host, { trust, backup: good });
     expect(await dumpDatabase(restored.database)).toEqual(await dumpDatabase(cluster.database));
+  });
+});
+
+describe('a manifest that this user may not read', () => {
+  it('is passed over and said, and no backup is taken that might get its sequence', async () => {
+    const { context, host, cluster, backup } = await backedUpCluster();
+    const second = await createBackup(context, cluster, { kind: 'manual' });
+    const key = `backups/${second.id}.json`;
+    // Root may read everything, so the refusal of the system is the store's own here.
+    const store = storeWith(host.store, {
+      get: async (...parameters) => {
+        if (parameters[0] !== key) return await host.store.get(...parameters);
+        throw fileFailure('read', key, Object.assign(new Error('permission denied'), { code: 'EACCES' }));
+      },
+    });
+
+    const catalog = await readCatalog(store, cluster.keyring);
+
+    expect(catalog.backups.map(({ entry }) => entry.id)).toEqual([backup.id]);
+    expect(catalog.rejected).toEqual([
+      { path: key, code: 'configuration', reason: `this user may not read ${key} (EACCES)` },
+    ]);
+    await expect(createBackup(context, { ...cluster, store }, { kind: 'manual' })).rejects.toMatchObject({
+      code: 'configuration',
+      exitCode: 10,
+      message: expect.stringContaining(key),
+    });
+    expect(await listedBackups(host, cluster.keyring)).toEqual([second.id, backup.id]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { openRowReader } from '#adapters/postgresql/row-reader.ts';
 import { openRowWriter } from '#adapters/postgresql/row-writer.ts';
@@ -74,6 +75,35 @@ describe('an interrupted restore', () => {
       expect(signal.aborted).toBe(true);
       await expectUntouched(made);
     }
+  });
+
+  it('does not wait for a statement that takes long', async () => {
+    const made = await backedUpCluster();
+    const blocker = Promise.withResolvers<void>();
+    let held: Promise<unknown> | undefined;
+    const startWorker = actBeforeLoading(async () => {
+      const [name] = await stagingDatabases(made.host);
+      const staging = made.host.server.open(name!, { connections: 1 });
+      const locked = Promise.withResolvers<void>();
+      // No index can be attached to the table as long as somebody reads it.
+      held = staging
+        .transaction(async (queries) => {
+          await sql`LOCK TABLE users IN ACCESS SHARE MODE`.execute(queries);
+          locked.resolve();
+          await blocker.promise;
+        })
+        .catch(() => 'ended')
+        .then(() => staging.close());
+      await locked.promise;
+    });
+    const { context, reason } = abortedContext({ phase: 'building indexes' }, { startWorker });
+
+    await expect(restore(context, made.host, withoutSafety)).rejects.toBe(reason);
+
+    expect(held).toBeDefined();
+    blocker.resolve();
+    await held;
+    await expectUntouched(made);
   });
 
   it('ends its threads and gives back the lease', async () => {

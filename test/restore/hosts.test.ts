@@ -1,9 +1,11 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { openRowWriter } from '#adapters/postgresql/row-writer.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import type { Cluster } from '#operations/context.ts';
 import { admitJoinRequests } from '#operations/admit-node.ts';
 import { enrolNode, inviteNode } from '#operations/enrol-node.ts';
+import { openRepository } from '#operations/open-repository.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
@@ -15,6 +17,7 @@ import { Gate } from '#server/gate.ts';
 import { listAuditEvents } from '#store/audit.ts';
 import { pendingJoinRequests } from '#store/join-requests.ts';
 import { acquireLease } from '#store/leases.ts';
+import { listNodes } from '#store/nodes.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
@@ -23,6 +26,7 @@ import { freshDatabaseName } from '../fixtures/postgresql.ts';
 import { confirmed, reopen } from '../fixtures/restoring.ts';
 import { storeWith } from '../fixtures/repository.ts';
 import { addUsers } from '../fixtures/rows.ts';
+import { localWorkers } from '../fixtures/workers.ts';
 
 /** Answers join requests as a running manager does, until the enrolment has ended. */
 async function enrolBeside(host: TestHost, cluster: Cluster, token: string) {
@@ -174,6 +178,40 @@ describe('a second host', () => {
       sequence: 2,
       clusterKey: enrolled.clusterKey,
     });
+  });
+
+  it('that joins while another restores is a node of the restored database, and the keys are opened once for all that', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await createBackup(context, cluster, { kind: 'manual' });
+    const second = await anotherHost(host, 'host-b');
+    const { token } = await inviteNode(context, cluster);
+    let joined = false;
+    const startWorker = localWorkers({
+      openWriter: async (connection) => {
+        if (!joined) await enrolBeside(second, cluster, token);
+        joined = true;
+        return await openRowWriter(connection);
+      },
+    });
+    let unsealed = 0;
+    const unseal: TestHost['sealing']['unseal'] = async (sealed) => {
+      unsealed += 1;
+      return await host.sealing.unseal(sealed);
+    };
+    const watched = { ...host, sealing: { ...host.sealing, unseal } };
+    const repository = await openRepository(host.store, watched.sealing);
+    expect(unsealed).toBe(1);
+
+    await restore(makeContext({ startWorker }), { ...watched, repository }, confirmed);
+
+    // Once more because of the host that joined: it tries both credentials.
+    expect([joined, unsealed]).toEqual([true, 3]);
+    const live = host.server.open(host.server.liveName);
+    expect((await listNodes(live.queries)).map(({ name, status }) => [name, status])).toEqual([
+      ['host-a', expect.any(String)],
+      ['host-b', expect.any(String)],
+    ]);
+    await live.close();
   });
 
   it('is refused with a token that was used, that is not from here, or that was mistyped', async () => {

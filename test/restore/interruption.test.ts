@@ -47,6 +47,39 @@ describe('an interrupted backup', () => {
     await expect.poll(() => busySessions(cluster.database)).toEqual([]);
   });
 
+  it('does not wait for a table that somebody else has locked', async () => {
+    const { cluster, host } = await makeCluster();
+    const locked = Promise.withResolvers<void>();
+    const over = Promise.withResolvers<void>();
+    const other = host.server.open(host.server.liveName, { connections: 1 });
+    const locking = other.transaction(async (queries) => {
+      await sql`LOCK TABLE users IN ACCESS EXCLUSIVE MODE`.execute(queries);
+      locked.resolve();
+      await over.promise;
+    });
+    await locked.promise;
+    const stop = new AbortController();
+    const reason = new Error('stopped by the test');
+    const backup = createBackup(makeContext({ signal: stop.signal }), cluster, { kind: 'manual' });
+    const waiting = async (): Promise<number> =>
+      (
+        await sql`SELECT 1 FROM pg_stat_activity WHERE datname = ${cluster.database.name} AND wait_event_type = 'Lock'`.execute(
+          cluster.database.queries,
+        )
+      ).rows.length;
+    await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+    stop.abort(reason);
+
+    await expect(backup).rejects.toBe(reason);
+
+    expect(await waiting()).toBe(0);
+    over.resolve();
+    await locking;
+    await other.close();
+    expect((await listRuns(cluster.database.queries, { kind: 'backup' }))[0]).toMatchObject({ outcome: 'interrupted' });
+    await expect(createBackup(makeContext(), cluster, { kind: 'manual' })).resolves.toMatchObject({ sequence: 1 });
+  });
+
   it('is interrupted in the middle of its rows', async () => {
     const { cluster, host } = await makeCluster();
     await addSettings(cluster.database, 3000);

@@ -94,6 +94,49 @@ describe('a restore over a database with other rows', () => {
     await expect(planRollback(live)).rejects.toMatchObject({ code: 'not-found' });
   });
 
+  it('and rolled back again, restores again, and says each time what was written since', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await addUsers(cluster.database, 6);
+    await createBackup(context, cluster, { kind: 'manual' });
+    await addUsers(cluster.database, 1, 'later.example.org');
+    const replaced = await dumpDatabase(cluster.database);
+    await restore(context, host, confirmed);
+    const restored = await reopen(context, host);
+    expect(await planRollback(restored)).toMatchObject({ undoes: 'restore', discardedAuditEvents: 0, discarded: [] });
+    await sql`UPDATE users SET display_name = 'changed' WHERE email = 'user-1@example.org'`.execute(
+      restored.database.queries,
+    );
+    await sql`DELETE FROM users WHERE email IN ('user-2@example.org', 'user-3@example.org')`.execute(
+      restored.database.queries,
+    );
+    await addUsers(restored.database, 2, 'after.example.org');
+    await addAuditEvents(restored.database, 25);
+    const written = await dumpDatabase(restored.database);
+
+    const plan = await planRollback(restored);
+    expect(plan.discarded).toEqual([{ table: 'users', written: 3, removed: 3, rowsNow: 6, rowsBefore: 7 }]);
+    expect([plan.discardedAuditEvents, plan.newestAuditEvents.length]).toEqual([25, 20]);
+    expect(plan.newestAuditEvents[0]).toMatchObject({ action: 'setting changed', subject: 'setting-24' });
+    await rollbackRestore(context, restored, plan);
+    const back = await reopen(context, host);
+    expect(await dumpDatabase(back.database)).toEqual(replaced);
+
+    // What was shown before another swap is not done after it.
+    const stale = await planRollback(back);
+    expect(stale).toMatchObject({ undoes: 'rollback', discardedAuditEvents: 0, discarded: [] });
+    await rollbackRestore(context, back, stale);
+    const again = await reopen(context, host);
+    expect(await dumpDatabase(again.database)).toEqual(written);
+    await expect(rollbackRestore(context, again, stale)).rejects.toMatchObject({ code: 'lease-held', exitCode: 13 });
+    expect(await dumpDatabase(again.database)).toEqual(written);
+
+    await restore(context, host, confirmed);
+    const last = await reopen(context, host);
+    expect((await planRollback(last)).undoes).toBe('restore');
+    await verifyAuditChain(last.database.queries);
+    expect((await leftDatabases(host.server)).map(({ role }) => role)).toEqual(['before', 'before']);
+  });
+
   it('can be done twice, and cleanup drops both replaced databases and nothing else', async () => {
     const { context, host, cluster } = await makeCluster();
     await addUsers(cluster.database, 2);

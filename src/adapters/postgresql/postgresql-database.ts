@@ -1,4 +1,6 @@
 import type { Database } from '#ports/database.ts';
+import { cancelLongStatements } from './cancel-statements.ts';
+import type { RunningBackends } from '#postgresql-protocol/running-backends.ts';
 import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
 import { describeOptions, type PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
 import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
@@ -11,7 +13,8 @@ const defaultConnections = 4;
 
 export function openDatabase(server: PostgresqlOptions, name: string, connections = defaultConnections): Database {
   const options: PostgresqlOptions = { ...server, database: name };
-  const pool = openQueryPool(options, name, connections);
+  const running: RunningBackends = new Set();
+  const pool = openQueryPool(options, name, connections, running);
   return {
     name,
     queries: pool.queries,
@@ -23,7 +26,7 @@ export function openDatabase(server: PostgresqlOptions, name: string, connection
         await rows(sql);
       }),
     transaction: (work) => runSerializable(pool.queries, describeOptions(options), work),
-    snapshot: (tables) => openSnapshot(options, tables),
+    snapshot: (tables) => openSnapshot(options, tables, running),
     tableNames: () => tableNames(pool.rows),
     tableColumns: (table) => tableColumns(pool.rows, table),
     detachIndexes: () => detachIndexes(pool, Math.min(2, connections)),
@@ -37,6 +40,7 @@ export function openDatabase(server: PostgresqlOptions, name: string, connection
         await rows(`SELECT set_config('statement_timeout', '0', true)`);
         return countRowsSince(rows, table, marker);
       }),
+    cancelLongStatements: () => cancelLongStatements(options, running),
     close: () => pool.close(),
   };
 }

@@ -3,12 +3,23 @@ import { countTableRows, tableColumns } from './catalog.ts';
 import type { PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
 import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import { bulkLimits, openSession, type Session } from '#postgresql-protocol/session.ts';
+import { backendOf, type RunningBackends } from '#postgresql-protocol/running-backends.ts';
 
 /** 64 MiB of 8 KiB pages: small enough to share among connections, and a boundary never moves as the table grows. */
 const pagesPerRange = 8192;
 
-export async function openSnapshot(options: PostgresqlOptions, tables: readonly string[]): Promise<Snapshot> {
+export async function openSnapshot(
+  options: PostgresqlOptions,
+  tables: readonly string[],
+  running: RunningBackends = new Set(),
+): Promise<Snapshot> {
   const session = await openSession(options, options.database, bulkLimits);
+  const backend = backendOf(session.client);
+  if (backend !== undefined) running.add(backend);
+  const close = async (): Promise<void> => {
+    if (backend !== undefined) running.delete(backend);
+    await session.close();
+  };
   try {
     const { token, takenAt } = await takeSnapshot(session, tables);
     return {
@@ -16,10 +27,10 @@ export async function openSnapshot(options: PostgresqlOptions, tables: readonly 
       takenAt,
       ranges: (table) => tableRanges(session, table),
       countRows: (table) => countTableRows(session.rows, quoteTable(table)),
-      close: () => session.close(),
+      close,
     };
   } catch (error) {
-    await session.close();
+    await close();
     throw error;
   }
 }

@@ -68,14 +68,14 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
     environment.output.requireTerminal();
     const { openRepository } = await import('#operations/open-repository.ts');
     // Before a server is made for it: a host without a key has nothing to restore.
-    await openRepository(await environment.store(), await environment.sealing());
-    const plan = await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: true });
+    const repository = await openRepository(await environment.store(), await environment.sealing());
+    const plan = await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: true, repository });
     // Where this host has no key the restore itself says so, and who has one; there is nothing to ask.
     if (plan.openableHere) {
       const question = `Restore ${plan.backup.id} and serve it${plan.server?.live === null ? '' : ' in place of what serves now'}?`;
       await environment.output.confirm(describePlan(plan), question, environment.context.signal);
     }
-    const host = { ...(await environment.host()), store: await environment.store() };
+    const host = { ...(await environment.host()), store: await environment.store(), repository };
     const confirmed = !environment.output.options.yes;
     const result = await restore(environment.context, host, {
       backup: plan.backup.id,
