@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, include: string[], more: { readonly globalSetup?: string } = {}) => ({
+const project = (
+  name: string,
+  include: string[],
+  more: { readonly globalSetup?: string; readonly exclude?: string[] } = {},
+) => ({
   extends: true as const,
   test: { name, include, ...more },
 });
@@ -11,7 +15,10 @@ export default defineConfig({
       project('unit', ['src/**/*.test.ts', 'tools/**/*.test.ts']),
       project('integration', ['test/**/*.test.ts'], {
         globalSetup: './test/fixtures/object-storage/global-setup.ts',
+        exclude: ['test/stores/**'],
       }),
+      // On request: these need programs that are built from source.
+      project('stores', ['test/stores/*.test.ts']),
     ],
     reporters: ['default', './test/reporter/tally.ts'],
     // Databases, crash points and slow machines: a limit is there to end what hangs, not to measure.

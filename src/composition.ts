@@ -11,6 +11,7 @@ import { acquireDataDirectory, acquireOwnerLock } from '#adapters/data-directory
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { ownForServing } from '#adapters/data-directory/own-for-serving.ts';
 import { createScratchServers } from '#adapters/embedded-postgresql/scratch-servers.ts';
+import { DirectoryExaminer } from '#adapters/filesystem/directory-examiner.ts';
 import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
 import { findSharedDisk } from '#adapters/filesystem/shared-disk.ts';
 import { systemClock } from '#adapters/system/clock.ts';
@@ -22,6 +23,7 @@ import type { Adapters } from '#cli/environment.ts';
 import type { LoadedAdapters } from '#cli/run.ts';
 import { workerThread } from '#pipeline/worker-thread.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
+import type { StoreExaminer } from '#ports/store-examiner.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import { openSealing } from './composition-sealing.ts';
 
@@ -63,6 +65,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
       return await openForCommand(configuration, { create, acquire });
     },
     openStore,
+    openStoreExaminer,
     openSealing: async (configuration, options) => await openSealing(configuration, options),
     openLocalState: ({ dataDirectory }) => openLocalState(dataDirectory),
     openScratchServers,
@@ -109,6 +112,12 @@ async function openStore(repository: StoredRepository): Promise<ObjectStore> {
   if (repository.kind === 'directory') return new DirectoryStore(repository.path);
   const { S3Store } = await import('#adapters/s3/s3-store.ts');
   return new S3Store({ kind: 's3', ...repository.settings });
+}
+
+async function openStoreExaminer(repository: StoredRepository): Promise<StoreExaminer> {
+  if (repository.kind === 'directory') return new DirectoryExaminer(repository.path);
+  const { S3Examiner } = await import('#adapters/s3/s3-examiner.ts');
+  return new S3Examiner({ kind: 's3', ...repository.settings });
 }
 
 function openScratchServers({ dataDirectory }: Configuration): ScratchServers {

@@ -22,6 +22,7 @@ import { nodeList } from './commands/node-list.ts';
 import { nodeMeasure } from './commands/node-measure.ts';
 import { nodeProbe } from './commands/node-probe.ts';
 import { openability } from './commands/openability.ts';
+import { repositoryCheck } from './commands/repository-check.ts';
 import { restoreCleanup } from './commands/restore-cleanup.ts';
 import { restorePlan } from './commands/restore-plan.ts';
 import { restoreRollback } from './commands/restore-rollback.ts';
@@ -54,6 +55,7 @@ export const commands: readonly Command[] = [
   openability,
   keysStatus,
   keysRotate,
+  repositoryCheck,
   databaseStatus,
   databaseMigrate,
   databaseAcceptImport,

@@ -10,6 +10,7 @@ import type { NewOutputFile } from '#ports/byte-sink.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
+import type { StoreExaminer } from '#ports/store-examiner.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { StartReport } from '#operations/start-report.ts';
@@ -29,6 +30,7 @@ export interface Adapters {
    */
   openServer(configuration: Configuration, options: { readonly create: boolean }): Promise<DatabaseServer>;
   openStore(repository: StoredRepository): Promise<ObjectStore>;
+  openStoreExaminer(repository: StoredRepository): Promise<StoreExaminer>;
   /** `joining`: before enrolment, which may choose another provider than the one before. */
   openSealing(configuration: Configuration, options: { readonly joining: boolean }): Promise<OpenedSealing>;
   openLocalState(configuration: Configuration): LocalState;
@@ -85,13 +87,13 @@ export class Environment {
   async store(): Promise<ObjectStore> {
     const store = await this.storeIfAny();
     if (store !== undefined) return store;
-    throw new EnclaveManagerError(
-      'configuration',
-      'ENCLAVE_MANAGER_REPOSITORY=none: there is no repository to work with',
-      {
-        hint: 'Set ENCLAVE_MANAGER_REPOSITORY to a directory, or unset it.',
-      },
-    );
+    throw withoutRepository();
+  }
+
+  async storeExaminer(): Promise<StoreExaminer> {
+    const { repository } = this.configuration;
+    if (repository.kind === 'none') throw withoutRepository();
+    return await this.#keep(this.#adapters.openStoreExaminer(repository));
   }
 
   async storeIfAny(): Promise<ObjectStore | undefined> {
@@ -176,3 +178,8 @@ export class Environment {
     return resource;
   }
 }
+
+const withoutRepository = (): EnclaveManagerError =>
+  new EnclaveManagerError('configuration', 'ENCLAVE_MANAGER_REPOSITORY=none: there is no repository to work with', {
+    hint: 'Set ENCLAVE_MANAGER_REPOSITORY to a directory or a bucket, or unset it.',
+  });

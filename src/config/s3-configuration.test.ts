@@ -103,8 +103,8 @@ describe('a repository in a bucket', () => {
           secretAccessKey: { file: '/run/secret' },
           sessionToken: { value: 'token' },
         },
+        deleteCredentials: { accessKeyId: { value: 'PRUNE' }, secretAccessKey: { value: 'prune' } },
       },
-      pruneCredentials: { accessKeyId: { value: 'PRUNE' }, secretAccessKey: { value: 'prune' } },
     });
   });
 

@@ -8,8 +8,6 @@ import type { ConfigurationSources, Problem, ReadSettings } from './settings.ts'
 export interface BucketChoice {
   readonly kind: 's3';
   readonly settings: S3Settings;
-  /** Credentials of their own for deleting. */
-  readonly pruneCredentials: S3Credentials | undefined;
 }
 
 const credentialOptions = {
@@ -47,7 +45,6 @@ export function chooseBucket(
   const { s3Addressing: addressing = 'auto' } = values;
   return {
     kind: 's3',
-    pruneCredentials: prune,
     settings: {
       bucket: location.bucket,
       prefix: location.prefix,
@@ -56,6 +53,7 @@ export function chooseBucket(
       addressing: addressing === 'auto' ? facts.addressing : addressing,
       checksums: values.s3Checksums ?? 'signature',
       credentials: usual,
+      ...(prune === undefined ? {} : { deleteCredentials: prune }),
       ...(values.s3CaFile === undefined ? {} : { caFile: values.s3CaFile }),
       ...(values.s3Proxy === undefined ? {} : { proxy: values.s3Proxy }),
       ...(values.s3ObjectLock === undefined ? {} : { objectLock: values.s3ObjectLock }),

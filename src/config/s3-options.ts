@@ -95,7 +95,7 @@ export const s3Options = {
     environment: 'ENCLAVE_MANAGER_PRUNE_ACCESS_KEY_ID',
     default: undefined,
     defaultMeans: 'AWS_ACCESS_KEY_ID',
-    help: 'access key that may delete, so that the other one need not',
+    help: 'access key to delete with, so that the other one need not have that right',
     secret: true,
     file: true,
     parse: parseSecret,

@@ -10,6 +10,8 @@ export const markerPath = 'enclave-manager.json';
 export const keyringPrefix = 'keyring/';
 export const chunksPrefix = 'chunks/';
 export const backupsPrefix = 'backups/';
+/** What `repository check` stores for a moment; nothing else lies there. */
+export const probePrefix = 'check-';
 export const verificationsPrefix = 'verifications/';
 export const condemnedPrefix = 'condemned/';
 

@@ -14,6 +14,8 @@ export interface S3Settings {
   readonly checksums: S3Checksums;
   readonly objectLock?: S3ObjectLock;
   readonly credentials: S3Credentials;
+  /** Used to delete with, where the others may not. */
+  readonly deleteCredentials?: S3Credentials;
 }
 
 export type S3Addressing = 'path' | 'virtual';

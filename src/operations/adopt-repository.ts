@@ -1,5 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { keyringPrefix, markerPath } from '#format/layout.ts';
+import { keyringPrefix, markerPath, probePrefix } from '#format/layout.ts';
 import { encodeMarker } from '#format/marker.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import { parseKeyringPath } from '#keys/keyring-paths.ts';
@@ -48,14 +48,14 @@ export async function adoptOrCheckRepository(
 }
 
 export async function isEmptyRepository(store: ObjectStore): Promise<boolean> {
-  for await (const _ of store.list('')) return false;
+  for await (const { key } of store.list('')) if (!key.startsWith(probePrefix)) return false;
   return true;
 }
 
 /** An adoption that was interrupted left a part of our own keyring and nothing else. */
 async function holdsNothingElse(store: ObjectStore, keyring: OpenedKeyring): Promise<boolean> {
   const ours = new Set(keyring.documents.map(({ path }) => path));
-  for await (const { key } of store.list('')) if (!ours.has(key)) return false;
+  for await (const { key } of store.list('')) if (!ours.has(key) && !key.startsWith(probePrefix)) return false;
   return true;
 }
 

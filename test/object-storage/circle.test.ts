@@ -5,28 +5,17 @@ import { S3Store } from '#adapters/s3/s3-store.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { restore } from '#operations/restore.ts';
-import type { S3Connection } from '#ports/object-store.ts';
 import { runCommand, runJson, startCommand } from '../fixtures/command.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext, makeHost, temporaryDirectory } from '../fixtures/host.ts';
 import { freshBucket } from '../fixtures/object-storage/buckets.ts';
+import { environmentFor } from '../fixtures/object-storage/environment.ts';
 import { cephServer, cephUnavailable } from '../fixtures/object-storage/ceph.ts';
 import { threads } from '../fixtures/workers.ts';
 
 beforeEach((context) => {
   if (cephUnavailable !== undefined) context.skip(cephUnavailable);
 });
-
-/** What the command line is given to reach the bucket. */
-function environmentFor({ bucket, endpoint, credentials }: S3Connection): Record<string, string> {
-  const text = (source: S3Connection['credentials']['accessKeyId']): string => ('value' in source ? source.value : '');
-  return {
-    ENCLAVE_MANAGER_REPOSITORY: `s3:///${bucket}//by//command/`,
-    ENCLAVE_MANAGER_S3_ENDPOINT: endpoint,
-    AWS_ACCESS_KEY_ID: text(credentials.accessKeyId),
-    AWS_SECRET_ACCESS_KEY: text(credentials.secretAccessKey),
-  };
-}
 
 describe('the circle on Ceph RGW', { timeout: 240_000 }, () => {
   it('brings back every row after the database is lost, with worker threads that open the store themselves', async () => {

@@ -249,6 +249,17 @@ describe('an access key with fewer rights', () => {
     expect((await store.get('key', read))?.equals(body)).toBe(true);
   });
 
+  it('deletes with credentials of their own for that', async () => {
+    const server = await cephServer();
+    const { bucket } = await freshBucket(server);
+    await allowRestricted(server, bucket, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']);
+    const { credentials: deleteCredentials } = connectionTo(server, bucket, server.manager);
+    const store = open({ ...connectionTo(server, bucket, server.restricted), deleteCredentials });
+    await store.put('key', body);
+    await store.delete('key');
+    expect(await keysOf(store)).toEqual([]);
+  });
+
   it('is told what it may not do', async () => {
     const server = await cephServer();
     const { bucket } = await freshBucket(server);

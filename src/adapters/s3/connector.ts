@@ -1,6 +1,6 @@
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { S3Settings } from '#model/s3-settings.ts';
+import type { S3Credentials, S3Settings } from '#model/s3-settings.ts';
 import { openClient } from './client.ts';
 import { credentialsVersion, readIdentity, sameIdentity, type Identity } from './credentials.ts';
 import type { S3Limits } from './limits.ts';
@@ -11,6 +11,7 @@ import type { S3Limits } from './limits.ts';
  */
 export class Connector {
   readonly settings: S3Settings;
+  readonly #credentials: S3Credentials;
   readonly #limits: S3Limits;
   #identity: Identity;
   #version: string;
@@ -19,11 +20,12 @@ export class Connector {
   #changing: Promise<void> | undefined;
   #refused: string | undefined;
 
-  constructor(settings: S3Settings, limits: S3Limits) {
+  constructor(settings: S3Settings, limits: S3Limits, credentials = settings.credentials) {
     this.settings = settings;
+    this.#credentials = credentials;
     this.#limits = limits;
-    this.#version = credentialsVersion(settings.credentials);
-    this.#identity = readIdentity(settings.credentials);
+    this.#version = credentialsVersion(credentials);
+    this.#identity = readIdentity(credentials);
     this.#client = openClient(settings, this.#identity, limits);
   }
 
@@ -57,10 +59,10 @@ export class Connector {
 
   async #look(): Promise<void> {
     this.#lookedAtMs = performance.now();
-    const version = credentialsVersion(this.settings.credentials);
+    const version = credentialsVersion(this.#credentials);
     if (version === this.#version && this.#refused === undefined) return;
     try {
-      const identity = readIdentity(this.settings.credentials);
+      const identity = readIdentity(this.#credentials);
       if (!sameIdentity(identity, this.#identity)) await this.#replace(identity);
       this.#version = version;
       this.#refused = undefined;

@@ -8,7 +8,7 @@ export function useContentMd5(stack: PutObjectRetentionCommand['middlewareStack'
   stack.add(
     (next) => async (parameters) => {
       const { request } = parameters;
-      if (isRequest(request)) {
+      if (hasHeaders(request) && typeof request.body === 'string') {
         for (const name of Object.keys(request.headers)) if (checksumHeader.test(name)) delete request.headers[name];
         request.headers['content-md5'] = md5Of(request.body);
       }
@@ -21,6 +21,7 @@ export function useContentMd5(stack: PutObjectRetentionCommand['middlewareStack'
 
 const checksumHeader = /^x-amz-(?:checksum-|sdk-checksum-algorithm$)/i;
 
-function isRequest(request: unknown): request is { readonly headers: Record<string, string>; readonly body: string } {
-  return request instanceof Object && 'headers' in request && 'body' in request && typeof request.body === 'string';
+/** A request in the SDK's middleware, whose type it does not tell. */
+export function hasHeaders(request: unknown): request is { readonly headers: Record<string, string>; body?: unknown } {
+  return request instanceof Object && 'headers' in request && request.headers instanceof Object;
 }

@@ -26,6 +26,8 @@ export class S3Store implements ObjectStore {
   readonly #given: S3Connection;
   readonly #limits: S3Limits;
   readonly #connector: Connector;
+  /** With credentials of its own, where they are given: it deletes and does nothing else. */
+  readonly #deleting: Connector;
   readonly #bucket: Bucket;
   readonly #writer: WriteOnce;
   readonly #slots: Slots;
@@ -36,6 +38,9 @@ export class S3Store implements ObjectStore {
     this.location = `s3://${connection.bucket}/${connection.prefix}`;
     this.#limits = { ...defaultLimits, ...connection.limits };
     this.#connector = new Connector(connection, this.#limits);
+    const { deleteCredentials } = connection;
+    this.#deleting =
+      deleteCredentials === undefined ? this.#connector : new Connector(connection, this.#limits, deleteCredentials);
     this.#bucket = new Bucket(this.#connector, this.#limits);
     this.#writer = new WriteOnce(this.#bucket, connection.conditionalPuts);
     this.#slots = new Slots(this.#limits.concurrency);
@@ -84,11 +89,13 @@ export class S3Store implements ObjectStore {
 
   async delete(key: string): Promise<void> {
     checkObjectKey(key);
-    await this.#attempt('delete', key, () => this.#bucket.delete(key));
+    const bucket = new Bucket(this.#deleting, this.#limits);
+    await this.#attempt('delete', key, () => bucket.delete(key), this.#deleting);
   }
 
   async close(): Promise<void> {
     this.#connector.close();
+    this.#deleting.close();
   }
 
   /** Some stores need a moment before they show everywhere what was just stored. */
@@ -99,10 +106,15 @@ export class S3Store implements ObjectStore {
     return await ask();
   }
 
-  async #attempt<T>(action: string, key: string, attempt: () => Promise<T>): Promise<T> {
+  async #attempt<T>(
+    action: string,
+    key: string,
+    attempt: () => Promise<T>,
+    connector: Connector = this.#connector,
+  ): Promise<T> {
     const hooks: AttemptHooks = {
       mended: async ({ code, status }: Failure) =>
-        (credentialCodes.has(code ?? '') || status === 403) && (await this.#connector.renew()),
+        (credentialCodes.has(code ?? '') || status === 403) && (await connector.renew()),
     };
     try {
       return await this.#slots.run(() => withAttempts(this.#limits, hooks, attempt));
@@ -111,7 +123,7 @@ export class S3Store implements ObjectStore {
       if (error.failure.problem === 'corrupt') {
         throw new EnclaveManagerError('damaged', `${key} comes back changed: ${error.message}`, { cause: error });
       }
-      const { settings, accessKeyId, refusedCredentials } = this.#connector;
+      const { settings, accessKeyId, refusedCredentials } = connector;
       throw explain(error, { action, key, location: this.location, settings, accessKeyId, refusedCredentials });
     }
   }

@@ -1,0 +1,54 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { DirectoryExaminer } from '#adapters/filesystem/directory-examiner.ts';
+import { checkRepository, type RepositoryCheck } from '#operations/check-repository.ts';
+import { makeContext, temporaryDirectory } from '../fixtures/host.ts';
+
+async function check(path: string): Promise<RepositoryCheck> {
+  const examiner = new DirectoryExaminer(path);
+  onTestFinished(() => examiner.close());
+  return await checkRepository(makeContext(), examiner);
+}
+
+const gradesOf = ({ findings }: RepositoryCheck): Record<string, string> =>
+  Object.fromEntries(findings.map(({ topic, grade }) => [topic, grade]));
+
+describe('repository check of a directory', () => {
+  it('finds an empty one good and leaves no object behind', async () => {
+    const path = join(temporaryDirectory(), 'backups');
+    mkdirSync(path, { mode: 0o700 });
+    const result = await check(path);
+    expect(result).toMatchObject({ ok: true, leftBehind: [] });
+    expect(gradesOf(result)).toMatchObject({
+      repository: 'good',
+      permissions: 'good',
+      'put and get': 'good',
+      list: 'good',
+      'write once': 'good',
+      'two writers': 'good',
+      clock: 'good',
+      delete: 'good',
+    });
+    expect(readdirSync(path).filter((name) => !name.startsWith('.'))).toEqual([]);
+  });
+
+  it('does not make one that is not there', async () => {
+    const path = join(temporaryDirectory(), 'backups');
+    const result = await check(path);
+    expect(result).toMatchObject({ ok: true, speed: null });
+    expect(gradesOf(result)['probes']).toBe('notice');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('finds others’ files, others’ rights, and a marker that is none', async () => {
+    const path = join(temporaryDirectory(), 'backups');
+    mkdirSync(path);
+    chmodSync(path, 0o755);
+    writeFileSync(join(path, 'holiday.jpg'), 'x');
+    expect(gradesOf(await check(path))).toMatchObject({ repository: 'bad', permissions: 'notice' });
+    writeFileSync(join(path, 'enclave-manager.json'), '{}');
+    const result = await check(path);
+    expect([result.ok, gradesOf(result)['repository']]).toEqual([false, 'bad']);
+  });
+});
