@@ -12,7 +12,9 @@ import type { Lease } from '#store/held-lease.ts';
 import { migrate } from '#store/migrate.ts';
 import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import { compareImport } from './compare-import.ts';
+import { requireCurrentKeys } from './current-keys.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
+import { holdToMemory } from './hold-to-memory.ts';
 import { importCheckPlace, readImportCheck, type ImportCheck } from './import-check.ts';
 import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-import.ts';
 import { openImport, type OpenedImport } from './open-import.ts';
@@ -65,6 +67,7 @@ async function finishIn(
   context.progress.phase('looking at the import');
   const before = await open(host, database, options.trust);
   if (before === undefined) return undefined;
+  await holdToMemory(host.localState, before.keyring, `the import in database "${database.name}"`);
   if (readImportCheck(before, await importCheckPlace(host, before)) === undefined)
     checkImportTrust(before, await host.localState.read(), options.trust);
   const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
@@ -103,9 +106,13 @@ async function finishUnderLease(
     await recordImportCheck(queries, sealed);
   });
   context.crashPoints.reach('import.recorded');
+  context.signal.throwIfAborted();
   context.progress.phase('bringing the import to today');
   await migrate(database);
   context.crashPoints.reach('import.migrated');
+  // The comparison takes long; what is sealed and signed with the keys of before would count nowhere.
+  await requireCurrentKeys(keyring, { database, store: opened.repository?.store });
+  context.signal.throwIfAborted();
   const incarnation = await begin(context, database, lease, opened, check);
   context.crashPoints.reach('import.finished');
   const { localState, sealing } = host;

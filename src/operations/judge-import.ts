@@ -45,14 +45,7 @@ function checkAccepted(
   );
 }
 
-function checkRemembered({ keyring, repository }: OpenedImport, state: NodeState | undefined): void {
-  if (state !== undefined && state.clusterId !== keyring.clusterId) {
-    throw new EnclaveManagerError(
-      'repository-foreign',
-      `this host belongs to cluster ${state.clusterId}, the import to cluster ${keyring.clusterId}`,
-      { hint: `If this is meant, name the cluster by its key: ${acceptCommand}` },
-    );
-  }
+function checkRemembered({ repository }: OpenedImport, state: NodeState | undefined): void {
   if (repository === undefined) {
     throw new EnclaveManagerError('import-pending', 'there is no repository to compare the import with', {
       hint: `Set ENCLAVE_MANAGER_REPOSITORY to the one with its backup. To serve the import without: ${acceptCommand}`,

@@ -26,8 +26,8 @@ export interface OpenedImport {
  * Opens the keys with this host's hardware, from everything that database, manifest and repository hold together, so that
  * membership and generation are the newest authentic ones; then the manifest. Writes nothing.
  *
- * Throws `import-pending` for a replay that has not ended, `no-key`, `forged`, `damaged`, `repository-foreign`,
- * `repository-unreachable`, `version-incompatible`.
+ * Throws `import-pending` for a replay that has not ended, `no-key`, `not-permitted`, `forged`, `damaged`,
+ * `repository-foreign`, `repository-unreachable`, `version-incompatible`.
  */
 export async function openImport(
   { store, sealing, server }: Host,
@@ -64,7 +64,7 @@ function distinct(documents: readonly KeyringDocument[]): KeyringDocument[] {
 function evicted({ nodeId, membership }: OpenedKeyring): EnclaveManagerError {
   const members = membership.nodes.map(({ name }) => name).join(', ');
   return new EnclaveManagerError(
-    'no-key',
+    'not-permitted',
     `this host's node ${nodeId} is not in membership ${membership.number} any more; the hosts that are: ${members}`,
   );
 }
