@@ -13,6 +13,7 @@ const well: HealthFacts = {
   hiddenBackups: undefined,
   markerProblem: undefined,
   rejectedManifests: [],
+  rejectedKeyring: [],
   forks: [],
   lastDrill: { at: '2026-11-22T03:00:00.000Z', passed: true },
   backupDue: due(false),

@@ -11,6 +11,8 @@ export interface HealthFacts {
   readonly hiddenBackups: { readonly seenSequence: number; readonly newestSequence: number } | undefined;
   /** What lies where manifests do and is no backup of this cluster; each a sentence. */
   readonly rejectedManifests: readonly string[];
+  /** What lies where keyring documents do and counts for nothing; each a sentence. */
+  readonly rejectedKeyring: readonly string[];
   /** Backups that share a sequence: two histories of one cluster; each a sentence. */
   readonly forks: readonly string[];
   readonly lastDrill: { readonly at: string; readonly passed: boolean } | undefined;
@@ -47,6 +49,7 @@ export const findingCodes = [
   'marker-unusable',
   'backups-hidden',
   'manifest-rejected',
+  'keyring-rejected',
   'sequence-fork',
   'no-backup',
   'backup-overdue',
@@ -98,7 +101,13 @@ function repositoryFindings(facts: HealthFacts): Finding[] {
 }
 
 /** A restore on this host is refused while backups are hidden, so nobody may take the newest of the others for the newest. */
-function lossFindings({ markerProblem, hiddenBackups, rejectedManifests, forks }: HealthFacts): Finding[] {
+function lossFindings({
+  markerProblem,
+  hiddenBackups,
+  rejectedManifests,
+  rejectedKeyring,
+  forks,
+}: HealthFacts): Finding[] {
   const findings: Finding[] = [];
   if (markerProblem !== undefined) {
     const hint =
@@ -116,13 +125,19 @@ function lossFindings({ markerProblem, hiddenBackups, rejectedManifests, forks }
       'Both can be restored. Find out which manager wrote the other: only one database may use this repository.';
     findings.push(warning('sequence-fork', fork, hint));
   }
-  const [first] = rejectedManifests;
-  if (first !== undefined) {
-    const others = rejectedManifests.length === 1 ? '' : `, and ${rejectedManifests.length - 1} more like it`;
-    const hint = 'Keep it as evidence. If it was a backup, put the file back from a copy.';
-    findings.push(warning('manifest-rejected', `${first}${others}`, hint));
-  }
+  const evidence = 'Keep it as evidence.';
+  const copy = `${evidence} If it was a backup, put the file back from a copy.`;
+  findings.push(...rejectionFindings('manifest-rejected', rejectedManifests, copy));
+  const carried = `${evidence} If it was a genuine document, put it back from a copy; the manifests carry one too.`;
+  findings.push(...rejectionFindings('keyring-rejected', rejectedKeyring, carried));
   return findings;
+}
+
+function rejectionFindings(code: FindingCode, rejections: readonly string[], hint: string): Finding[] {
+  const [first, ...others] = rejections;
+  if (first === undefined) return [];
+  const more = others.length === 0 ? '' : `, and ${others.length} more like it`;
+  return [warning(code, `${first}${more}`, hint)];
 }
 
 function newestFindings(newest: NewestBackup | undefined): Finding[] {

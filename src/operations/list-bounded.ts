@@ -2,7 +2,7 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { ObjectStore, StoredObject } from '#ports/object-store.ts';
 
 /** Several times what the largest installation has; a few hundred megabytes of names. */
-const maxListed = 5_000_000;
+const maxListed = 2_000_000;
 
 /** A listing that ends: a store that answers with ever more keys is `damaged`, not the end of the process. */
 export async function* listBounded(

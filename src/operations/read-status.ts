@@ -91,6 +91,7 @@ export async function readStatus(
     markerProblem: await findMarkerProblem(cluster),
     hiddenBackups: await findHidden(cluster, catalog),
     rejectedManifests: rejectedManifests(catalog),
+    rejectedKeyring: keyring.rejected.map(({ path, reason }) => `${path} counts for nothing: ${reason}`),
     forks: catalog === undefined ? [] : describeForks(catalog),
     lastDrill: lastDrill ?? undefined,
     backupDue: schedules.backup.due,

@@ -151,7 +151,15 @@ export class Scene {
 
   /** Runs a command with `--json` that must work, and gives its document and what it said beside it. */
   async succeed(...args: string[]): Promise<{ document: unknown; said: string }> {
-    const { exitCode, stdout, stderr } = await this.run(...args, '--json');
+    return await this.succeedWith({}, ...args);
+  }
+
+  async succeedWith(
+    more: Readonly<Record<string, string>>,
+    ...args: string[]
+  ): Promise<{ document: unknown; said: string }> {
+    const options = { dataDirectory: this.dataDirectory, env: { ...(await this.environment()), ...more } };
+    const { exitCode, stdout, stderr } = await runCommand([...args, '--json'], options);
     expect(exitCode, `${args.join(' ')}: ${stdout}${stderr}`).toBe(0);
     return { document: JSON.parse(stdout), said: stderr };
   }
