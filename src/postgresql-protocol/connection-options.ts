@@ -36,17 +36,17 @@ export function parseDatabaseUrl(text: string): PostgresqlOptions {
   for (const name of url.searchParams.keys()) {
     if (!knownParameters.has(name)) throw refused(`has the parameter "${name}", which is not known here`);
   }
-  const host = url.searchParams.get('host') ?? decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1');
+  const host = url.searchParams.get('host') ?? decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
   // As libpq does: the operating system's name of this user, which peer authentication wants.
-  const user = url.username === '' ? userInfo().username : decodeURIComponent(url.username);
-  const database = decodeURIComponent(url.pathname.slice(1)) || defaultDatabase;
+  const user = url.username === '' ? userInfo().username : decode(url.username);
+  const database = decode(url.pathname.slice(1)) || defaultDatabase;
   if (host === '') throw refused('names no host');
   if (database.includes('/')) throw refused(`names "${database}", which is more than one database`);
   return {
     host,
     port: url.port === '' ? 5432 : Number(url.port),
     user,
-    password: url.password === '' ? null : decodeURIComponent(url.password),
+    password: url.password === '' ? null : decode(url.password),
     database,
     tls: host.startsWith('/') ? null : parseTls(url.searchParams),
   };
@@ -61,6 +61,15 @@ export function describeOptions(options: PostgresqlOptions): string {
 
 export function validateOptions(options: unknown): PostgresqlOptions {
   return postgresqlOptionsSchema.parse(options);
+}
+
+/** Without the text in the message: it may be the password. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw refused('has a % that begins no escaped UTF-8; a literal one is written %25', cause);
+  }
 }
 
 function parseUrl(text: string): URL {
