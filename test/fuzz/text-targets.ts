@@ -1,4 +1,4 @@
-import { parseDatabaseUrl } from '#adapters/postgresql/connection-options.ts';
+import { parseDatabaseUrl } from '#postgresql-protocol/connection-options.ts';
 import { inspectConfiguration } from '#config/configuration.ts';
 import { optionNames, options } from '#config/options.ts';
 import type { ErrorCode } from '#errors/codes.ts';
