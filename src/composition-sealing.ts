@@ -1,5 +1,5 @@
 /** Which provider seals the key of this host: what was set, what was decided before, or what hardware there is. */
-import type { KeyObject } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
@@ -12,6 +12,7 @@ import { systemRandomness } from '#adapters/system/randomness.ts';
 import { readText } from '#adapters/system/read-text.ts';
 import { findTpm } from '#adapters/tpm2/find-tpm.ts';
 import { createTpm2Sealing } from '#adapters/tpm2/tpm2-sealing.ts';
+import { readTpmAuthorities } from '#attestation/tpm/endorsement-certificate.ts';
 import { parseApprovalKey } from '#model/tpm/approval.ts';
 import type { Sealing, SealingProvider } from '#ports/sealing.ts';
 
@@ -103,6 +104,21 @@ async function readApprovalKey(file: string | undefined): Promise<KeyObject | un
   throw new EnclaveManagerError('configuration', `${file} is not an EC P-256 public key in PEM`, {
     hint: 'Make the pair where no host can reach it: openssl ecparam -name prime256v1 -genkey -noout -out approval.key; openssl ec -in approval.key -pubout -out approval.pub. Give the .pub here.',
   });
+}
+
+/** The makers of TPMs that count when a host is enrolled. */
+export async function openTpmAuthorities({ sealing }: Configuration): Promise<readonly X509Certificate[]> {
+  const file = sealing.tpm.authoritiesFile;
+  if (file === undefined) return [];
+  try {
+    return readTpmAuthorities(await readText(file, process.stdin));
+  } catch (error) {
+    throw new EnclaveManagerError(
+      'configuration',
+      `ENCLAVE_MANAGER_TPM_AUTHORITIES=${file}: ${toEnclaveManagerError(error).message}`,
+      { hint: 'Name a file with the PEM certificates of makers of TPMs, or unset it.', cause: error },
+    );
+  }
 }
 
 async function readKeyFile(file: string): Promise<string> {

@@ -42,6 +42,7 @@ describe('loadConfiguration', () => {
           selection: { bank: 'sha256', indexes: [0, 7, 14] },
           approvalKeyFile: undefined,
           approvalsDirectory: '/srv/manager/data/tpm-approvals',
+          authoritiesFile: undefined,
         },
       },
       nodeName: 'host-a',

@@ -46,6 +46,8 @@ export interface SealingSetting {
     /** File with the public key of whoever approves firmware. */
     readonly approvalKeyFile: string | undefined;
     readonly approvalsDirectory: string;
+    /** File with the makers' certificates. */
+    readonly authoritiesFile: string | undefined;
   };
 }
 
@@ -98,6 +100,7 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
         selection: values.tpmPcrs!,
         approvalKeyFile: values.tpmApprovalKey,
         approvalsDirectory: values.tpmApprovals ?? derived.tpmApprovals,
+        authoritiesFile: values.tpmAuthorities,
       },
     },
     nodeName: values.nodeName ?? derived.nodeName,

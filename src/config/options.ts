@@ -104,6 +104,14 @@ export const options = {
     help: 'EC P-256 public key (PEM) whose holder may approve other measurements, for keys sealed from now on',
     parse: parsePath,
   }),
+  tpmAuthorities: option({
+    environment: 'ENCLAVE_MANAGER_TPM_AUTHORITIES',
+    flag: '--tpm-authorities <file>',
+    default: undefined,
+    defaultMeans: 'no certificate counts',
+    help: 'certificates (PEM) of the makers of TPMs that this cluster trusts when it enrols hosts',
+    parse: parsePath,
+  }),
   tpmApprovals: option({
     environment: 'ENCLAVE_MANAGER_TPM_APPROVALS',
     flag: '--tpm-approvals <directory>',

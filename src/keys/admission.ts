@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { NodeId } from '#model/identifiers.ts';
+import type { CredentialId, NodeId } from '#model/identifiers.ts';
 import { type JoinRequest, readJoinRequest } from './join-request.ts';
 import type { KeyringDocument } from './keyring-entry.ts';
 import { keyringPath, parseKeyringPath } from './keyring-paths.ts';
@@ -8,7 +8,14 @@ import { memberOf } from './new-cluster.ts';
 import type { KeyPorts } from './next-generation.ts';
 import { nextMembership } from './next-membership.ts';
 import type { OpenedKeyring } from './opened-keyring.ts';
-import { type CredentialPayload, maxNodes, membersSchema } from './payloads.ts';
+import { type CredentialPayload, maxNodes, type MemberNode, membersSchema } from './payloads.ts';
+
+/** What is known of a joining host's hardware. What it says itself of its grade counts for nothing. */
+export interface HardwareProof {
+  readonly grade: 'unattested' | 'tpm2-confirmed' | 'tpm2-certified';
+  /** It showed that it is the hardware whose identity it names. */
+  readonly isProved: boolean;
+}
 
 /**
  * Admits the host that a join request describes: its signed credential, slots of every epoch, and the next membership, in
@@ -21,23 +28,44 @@ export async function admitNode(
   keyring: OpenedKeyring,
   received: { readonly request: Uint8Array; readonly mac: Uint8Array; readonly macKey: Uint8Array },
   { clock }: Pick<KeyPorts, 'clock'>,
-): Promise<{ documents: KeyringDocument[]; nodeId: NodeId }> {
+  proof: HardwareProof = { grade: 'unattested', isProved: false },
+): Promise<{ documents: KeyringDocument[]; nodeId: NodeId; replaces: CredentialId | undefined }> {
   const request = readJoinRequest(received.request, received.mac, received.macKey);
   checkCluster(keyring, request);
-  checkIsNew(keyring, request.node);
-  const { nodeId, credentialId } = request.node;
+  const { nodes, currentEpoch } = keyring.membership;
+  const known = nodes.find((member) => member.hardwareIdentity === request.node.hardwareIdentity);
+  const node = { ...request.node, ...placeOf(request.node, known, proof) };
+  checkIsNew(keyring, node, known !== undefined);
+  const { nodeId, credentialId } = node;
   const credential = {
     path: keyringPath({ type: 'credential', nodeId, credentialId }),
-    bytes: keyring.sign('credential', request.node),
+    bytes: keyring.sign('credential', node),
   };
-  const slots = await keyring.wrapRootKeys(request.node);
-  const { nodes, currentEpoch } = keyring.membership;
-  const change = { nodes: [...nodes, memberOf(request.node)], currentEpoch };
-  const members = nextMembership(keyring, change, clock.now());
+  const slots = await keyring.wrapRootKeys(node);
+  const member = memberOf(node);
+  const named = known === undefined ? [...nodes, member] : nodes.map((each) => (each === known ? member : each));
+  const members = nextMembership(keyring, { nodes: named, currentEpoch }, clock.now());
   // Documents are write-once: those that an interrupted admission left are used as they are.
   const present = new Map(keyring.documents.map((document) => [document.path, document]));
   const documents = [credential, ...slots].map((document) => present.get(document.path) ?? document);
-  return { documents: [...documents, members], nodeId };
+  return { documents: [...documents, members], nodeId, replaces: known?.credentialId };
+}
+
+/**
+ * Hardware that belongs to the cluster already keeps its place, with a new key in it: after a change of firmware the old one does
+ * not open any more. It has to prove that it is that hardware; what was known of it then stays known.
+ */
+function placeOf(
+  node: CredentialPayload,
+  known: MemberNode | undefined,
+  proof: HardwareProof,
+): Pick<CredentialPayload, 'nodeId' | 'grade'> {
+  if (known === undefined) return { nodeId: node.nodeId, grade: proof.grade };
+  if (proof.isProved) return { nodeId: known.nodeId, grade: proof.grade === 'unattested' ? known.grade : proof.grade };
+  throw refused(
+    `The hardware ${node.hardwareIdentity} is enrolled already, as node ${known.name} (${known.nodeId}).`,
+    'Nothing is left to do if that is this host; otherwise two hosts share one key: give each its own.',
+  );
 }
 
 function checkCluster(keyring: OpenedKeyring, request: JoinRequest): void {
@@ -54,44 +82,38 @@ function checkCluster(keyring: OpenedKeyring, request: JoinRequest): void {
  * An id is used once, also by nodes that were evicted since: a replayed request brings nobody back. The same request may be
  * answered again as long as no membership ever named it, for its admission was interrupted.
  */
-function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload): void {
+function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload, hasPlace: boolean): void {
   const { nodes } = keyring.membership;
-  const known = nodes.find((member) => member.hardwareIdentity === node.hardwareIdentity);
-  if (known !== undefined) {
-    throw refused(
-      `The hardware ${node.hardwareIdentity} is enrolled already, as node ${known.name} (${known.nodeId}).`,
-      'Nothing is left to do if that is this host; otherwise two hosts share one key: give each its own.',
-    );
-  }
-  if (isUsed(keyring, node)) {
+  if (isUsed(keyring, node, hasPlace)) {
     throw refused(
       `The node id ${node.nodeId} or the credential id ${node.credentialId} was used before.`,
       'A join request counts once: begin again with node invite.',
     );
   }
-  if (nodes.length >= maxNodes) {
+  if (!hasPlace && nodes.length >= maxNodes) {
     throw refused(`The cluster has ${nodes.length} nodes, the most it can have.`, 'Evict nodes that are gone first.');
   }
 }
 
-function isUsed(keyring: OpenedKeyring, node: CredentialPayload): boolean {
+function isUsed(keyring: OpenedKeyring, node: CredentialPayload, hasPlace: boolean): boolean {
   const { nodeId, credentialId } = node;
-  const named = keyring.documents.filter(({ path }) => path.includes(nodeId) || path.includes(credentialId));
+  const names = ({ path }: KeyringDocument) => path.includes(credentialId) || (!hasPlace && path.includes(nodeId));
+  const named = keyring.documents.filter(names);
   if (named.length === 0) return false;
   const ownPath = keyringPath({ type: 'credential', nodeId, credentialId });
   const own = named.find(({ path }) => path === ownPath);
   const isSame = own !== undefined && isDeepStrictEqual(keyring.verify('credential', own.bytes), node);
   const onlySlots = named.every(({ path }) => path === ownPath || path.endsWith(`/${nodeId}.${credentialId}.json`));
-  return !isSame || !onlySlots || wasMember(keyring, nodeId);
+  return !isSame || !onlySlots || wasMember(keyring, node, hasPlace);
 }
 
 /** In any membership there ever was. */
-function wasMember(keyring: OpenedKeyring, nodeId: NodeId): boolean {
+function wasMember(keyring: OpenedKeyring, node: CredentialPayload, hasPlace: boolean): boolean {
+  const isNode = (each: MemberNode): boolean =>
+    each.credentialId === node.credentialId || (!hasPlace && each.nodeId === node.nodeId);
   return keyring.documents
     .filter(({ path }) => parseKeyringPath(path)?.type === 'members')
-    .some(({ bytes }) =>
-      membersSchema.parse(keyring.verify('members', bytes)).nodes.some((each) => each.nodeId === nodeId),
-    );
+    .some(({ bytes }) => membersSchema.parse(keyring.verify('members', bytes)).nodes.some(isNode));
 }
 
 function refused(message: string, hint: string): EnclaveManagerError {

@@ -168,6 +168,15 @@ describe('enrolment', () => {
     }
   });
 
+  it('grades the hardware itself, whatever a joining host says of it', async () => {
+    const { token, macKey } = newInvite(keyring, tokyo.ports.randomness);
+    const request = await join(newTestHost('osaka'), token);
+    const boasting = edited(request, macKey, (content) => (content.node['grade'] = 'tpm2-certified'));
+    const { documents: added, nodeId } = await admitNode(keyring, { ...boasting, macKey }, tokyo.ports);
+    const { membership } = await openKeyring([...documents, ...added], tokyo.sealing);
+    expect(membership.nodes.find((node) => node.nodeId === nodeId)?.grade).toBe('unattested');
+  });
+
   it('does not trust a cluster that the token does not name', async () => {
     const { token } = newInvite(keyring, tokyo.ports.randomness);
     const foreign = await openKeyring(await newTestCluster('foreign'), newTestHost('foreign').sealing);

@@ -4,8 +4,15 @@ import type { Randomness } from '#ports/randomness.ts';
 import { formatToken, joinRequestMacKey, joinSecretBytes } from './join-token.ts';
 import type { OpenedKeyring } from './opened-keyring.ts';
 
-export { admitNode } from './admission.ts';
-export { findClusterKey, newJoinRequest, type NewJoinRequest } from './join-request.ts';
+export { admitNode, type HardwareProof } from './admission.ts';
+export { answerJoinChallenge, isRightAnswer, newJoinChallenge } from './join-challenge.ts';
+export {
+  findClusterKey,
+  type JoinRequest,
+  newJoinRequest,
+  type NewJoinRequest,
+  readJoinRequest,
+} from './join-request.ts';
 export { parseToken } from './join-token.ts';
 
 export interface NewInvite {

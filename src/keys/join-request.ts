@@ -23,6 +23,7 @@ export interface ClusterKey {
 export interface NewJoinRequest {
   readonly nodeId: NodeId;
   readonly credentialId: CredentialId;
+  readonly content: JoinRequest;
   /** JSON; holds nothing secret. */
   readonly request: Buffer;
   /** HMAC-SHA-256 of `request`, 32 bytes. */
@@ -30,6 +31,7 @@ export interface NewJoinRequest {
 }
 
 const maxJoinRequestBytes = 128 * 1024;
+const maxEvidenceBytes = 32 * 1024;
 const formatVersion = 1;
 
 const versionedSchema = z.object({ formatVersion: z.int() });
@@ -40,6 +42,8 @@ const joinRequestSchema = z.strictObject({
   keyGeneration: z.int().min(1).max(0xffff_ffff),
   verifyKey: base64(rawKeyBytes),
   node: z.strictObject(credentialSchema.shape),
+  /** What the hardware says of itself; its layout is the sealing provider's. */
+  evidence: base64(1, maxEvidenceBytes).optional(),
 });
 
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
@@ -82,11 +86,13 @@ export async function newJoinRequest(
   }
   const credential = await newCredential(input, { clusterId, keyGeneration, clusterVerifyKey }, node);
   const verifyKey = clusterVerifyKey.toString('base64');
-  const content: JoinRequest = { formatVersion, clusterId, keyGeneration, verifyKey, node: credential };
+  const evidence = await input.sealing.evidence?.collect(Buffer.from(credential.sealedCredential, 'base64'));
+  const shown = evidence === undefined ? {} : { evidence: evidence.toString('base64') };
+  const content: JoinRequest = { formatVersion, clusterId, keyGeneration, verifyKey, node: credential, ...shown };
   const request = Buffer.from(JSON.stringify(content));
   const mac = joinRequestMac(joinRequestMacKey(secret), request);
   secret.fill(0);
-  return { nodeId: credential.nodeId, credentialId: credential.credentialId, request, mac };
+  return { nodeId: credential.nodeId, credentialId: credential.credentialId, content, request, mac };
 }
 
 /** Reads a request whose MAC is right. Throws `not-permitted`, `damaged` or `version-incompatible`. */

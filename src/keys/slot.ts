@@ -33,15 +33,18 @@ export interface WrappedRootKey {
 // RFC 9180 base mode: KEM 0x0020, KDF 0x0001, AEAD 0x0002; one message with empty associated data.
 const suite = new CipherSuite(KEM_DHKEM_X25519_HKDF_SHA256, KDF_HKDF_SHA256, AEAD_AES_256_GCM);
 
-/** Wraps a root key to a node's raw X25519 public key. Throws `damaged` when that is not a usable one. */
+const slotLabel = 'enclave-manager/1/slot';
+
+/** Wraps a root key, or under another label another secret of 32 bytes, to a node's raw X25519 public key. Throws `damaged` when that is not a usable one. */
 export async function wrapRootKey(
   rootKey: Uint8Array,
   publicKey: Uint8Array,
   binding: SlotBinding,
+  label = slotLabel,
 ): Promise<WrappedRootKey> {
   try {
     const recipient = await suite.DeserializePublicKey(new Uint8Array(publicKey));
-    const sealed = await suite.Seal(recipient, new Uint8Array(rootKey), { info: slotInfo(binding) });
+    const sealed = await suite.Seal(recipient, new Uint8Array(rootKey), { info: slotInfo(binding, label) });
     return { encapsulatedKey: Buffer.from(sealed.encapsulatedSecret), ciphertext: Buffer.from(sealed.ciphertext) };
   } catch (cause) {
     if (!(cause instanceof EncapError || cause instanceof DeserializeError)) throw cause;
@@ -54,6 +57,7 @@ export async function unwrapRootKey(
   wrapped: WrappedRootKey,
   privateKey: Uint8Array,
   binding: SlotBinding,
+  label = slotLabel,
 ): Promise<Buffer | undefined> {
   const { encapsulatedKey, ciphertext } = wrapped;
   try {
@@ -63,7 +67,7 @@ export async function unwrapRootKey(
       publicKey: await suite.DeserializePublicKey(new Uint8Array(rawPublicKey('x25519', privateKey))),
     };
     const opened = await suite.Open(recipient, new Uint8Array(encapsulatedKey), new Uint8Array(ciphertext), {
-      info: slotInfo(binding),
+      info: slotInfo(binding, label),
     });
     return opened.length === rootKeyBytes ? Buffer.from(opened) : undefined;
   } catch (error) {
@@ -74,9 +78,7 @@ export async function unwrapRootKey(
 }
 
 /** HPKE `info`: PAE("enclave-manager/1/slot", clusterId, epoch, nodeId, credentialId, hardwareIdentity). */
-function slotInfo(binding: SlotBinding): Uint8Array {
+function slotInfo(binding: SlotBinding, label: string): Uint8Array {
   const { clusterId, epoch, nodeId, credentialId, hardwareIdentity } = binding;
-  return new Uint8Array(
-    encodeFields('enclave-manager/1/slot', [clusterId, epoch, nodeId, credentialId, hardwareIdentity]),
-  );
+  return new Uint8Array(encodeFields(label, [clusterId, epoch, nodeId, credentialId, hardwareIdentity]));
 }

@@ -1,10 +1,11 @@
+import type { X509Certificate } from 'node:crypto';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { admitNode } from '#keys/enrolment.ts';
+import { admitNode, type HardwareProof, readJoinRequest } from '#keys/enrolment.ts';
 import { membersSchema } from '#keys/payloads.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import type { Lease } from '#store/held-lease.ts';
-import { readInviteKey, useInvite } from '#store/invites.ts';
+import { openInvite, useInvite } from '#store/invites.ts';
 import { decideJoinRequest, pendingJoinRequests, type JoinRequest } from '#store/join-requests.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { requireLease } from '#store/lease-rows.ts';
@@ -12,16 +13,22 @@ import { requireNoMaintenance } from '#store/maintenance.ts';
 import { syncNodes } from '#store/nodes.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import type { Cluster, OperationContext } from './context.ts';
+import { proveHardware } from './prove-hardware.ts';
 
 /**
  * Decides waiting join requests until one is admitted; a running manager does this all the time, one manager at a time:
  * it holds `lease`, and opened the keyring under it. Resolves with the id of the node that was admitted, after which the
  * keyring must be opened again. An admission that was interrupted anywhere is begun again with the same documents.
  */
-export async function admitJoinRequests(context: OperationContext, cluster: Cluster, lease: Lease): Promise<NodeId[]> {
+export async function admitJoinRequests(
+  context: OperationContext,
+  cluster: Cluster,
+  lease: Lease,
+  authorities: readonly X509Certificate[] = [],
+): Promise<NodeId[]> {
   const admitted: NodeId[] = [];
   for (const request of await pendingJoinRequests(cluster.database.queries)) {
-    const nodeId = await decide(context, cluster, lease, request);
+    const nodeId = await decide(context, cluster, lease, request, authorities);
     if (nodeId !== undefined) admitted.push(nodeId);
     // The keyring is one membership further now; the next request is for the keyring that the caller opens then.
     if (nodeId !== undefined) break;
@@ -34,32 +41,36 @@ async function decide(
   cluster: Cluster,
   lease: Lease,
   joining: JoinRequest,
+  authorities: readonly X509Certificate[],
 ): Promise<NodeId | undefined> {
-  const admission = await check(context, cluster, joining);
+  const admission = await check(context, cluster, joining, authorities);
   if (admission === undefined) return undefined;
   context.crashPoints.reach('admit.checked');
   await admit(context, cluster, lease, joining, admission);
   return admission.nodeId;
 }
 
-type Admission = Awaited<ReturnType<typeof admitNode>>;
+type Admission = Awaited<ReturnType<typeof admitNode>> & { readonly proof: HardwareProof };
+
+const refusals = ['not-permitted', 'usage', 'damaged', 'forged', 'evidence-rejected'];
 
 /** Refuses what is wrong with the request itself; `undefined` then. What fails later is no reason to refuse a host. */
 async function check(
   context: OperationContext,
   cluster: Cluster,
   joining: JoinRequest,
+  authorities: readonly X509Certificate[],
 ): Promise<Admission | undefined> {
   const { request, mac, inviteId } = joining;
   try {
-    const macKey = await readInviteKey(cluster.database.queries, cluster.keyring, inviteId);
-    return await admitNode(cluster.keyring, { request, mac, macKey }, context);
+    const invite = await openInvite(cluster.database.queries, cluster.keyring, inviteId);
+    const { macKey } = invite;
+    const asked = { stored: joining, request: readJoinRequest(request, mac, macKey), invite };
+    const proof = await proveHardware(context, cluster, asked, authorities);
+    if (proof === undefined) return undefined;
+    return { ...(await admitNode(cluster.keyring, { request, mac, macKey }, context, proof)), proof };
   } catch (error) {
-    if (
-      !(error instanceof EnclaveManagerError) ||
-      !['not-permitted', 'usage', 'damaged', 'forged'].includes(error.code)
-    )
-      throw error;
+    if (!(error instanceof EnclaveManagerError) || !refusals.includes(error.code)) throw error;
     await decideJoinRequest(
       cluster.database.queries,
       joining.joinRequestId,
@@ -79,7 +90,7 @@ async function admit(
   { keyring, database, store }: Cluster,
   lease: Lease,
   joining: JoinRequest,
-  { documents, nodeId }: Admission,
+  { documents, nodeId, replaces, proof }: Admission,
 ): Promise<void> {
   const members = documents.at(-1)!;
   await lease.assertHeld();
@@ -98,10 +109,10 @@ async function admit(
       queries,
       {
         type: 'NODE_STATUS',
-        action: 'node enrolled',
+        action: replaces === undefined ? 'node enrolled' : 'node enrolled again',
         actor: context.holder,
         subject: nodeId,
-        details: { inviteId: joining.inviteId },
+        details: { inviteId: joining.inviteId, grade: proof.grade, ...(replaces === undefined ? {} : { replaces }) },
       },
       context,
     );

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { StartWorker } from '#pipeline/worker-protocol.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { CrashPoints } from '#ports/crash-points.ts';
@@ -41,6 +42,8 @@ export interface Host {
   readonly store: ObjectStore | undefined;
   readonly sealing: Sealing;
   readonly localState: LocalState;
+  /** Makers of TPMs whose certificates count when a host is enrolled. */
+  readonly tpmAuthorities?: readonly X509Certificate[];
   readonly node: { readonly name: string; readonly site: string | null };
 }
 

@@ -1,11 +1,18 @@
 import { EnclaveManagerError, isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { findClusterKey, newInvite, newJoinRequest, parseToken } from '#keys/enrolment.ts';
+import {
+  answerJoinChallenge,
+  findClusterKey,
+  type JoinRequest,
+  newInvite,
+  newJoinRequest,
+  parseToken,
+} from '#keys/enrolment.ts';
 import { openKeyring, type OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import type { Database } from '#ports/database.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import { saveInvite } from '#store/invites.ts';
-import { decideJoinRequest, readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
+import { answerJoinRequest, decideJoinRequest, readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
 import { requireNoMaintenance } from '#store/maintenance.ts';
 import { completeKeyring } from './adopt-repository.ts';
@@ -22,13 +29,22 @@ export interface InviteResult {
 
 const inviteTtlMs = 24 * 60 * 60 * 1000;
 
-/** Makes a one-time token with which one further host may ask to be enrolled. */
-export async function inviteNode(context: OperationContext, cluster: Cluster): Promise<InviteResult> {
+/** Makes a one-time token with which one further host may ask to be enrolled: any, or the one with this hardware. */
+export async function inviteNode(
+  context: OperationContext,
+  cluster: Cluster,
+  { hardwareIdentity }: { readonly hardwareIdentity?: string | undefined } = {},
+): Promise<InviteResult> {
   const { keyring, database } = cluster;
   const { inviteId, token, macKey } = newInvite(keyring, context.randomness);
   await database.transaction(async (queries) => {
     await requireNoMaintenance(queries);
-    await saveInvite(queries, keyring, { inviteId, macKey, createdBy: context.holder, ttlMs: inviteTtlMs }, context);
+    await saveInvite(
+      queries,
+      keyring,
+      { inviteId, macKey, hardwareIdentity, createdBy: context.holder, ttlMs: inviteTtlMs },
+      context,
+    );
     await appendAuditEvent(
       queries,
       { type: 'NODE_STATUS', action: 'node invited', actor: context.holder, subject: inviteId, details: {} },
@@ -41,6 +57,8 @@ export async function inviteNode(context: OperationContext, cluster: Cluster): P
 export interface EnrolResult {
   readonly nodeId: NodeId;
   readonly name: string;
+  /** How well its hardware was proved. */
+  readonly grade: string;
   readonly clusterId: string;
   readonly clusterKey: string;
   readonly epochs: readonly number[];
@@ -81,6 +99,7 @@ export async function enrolNode(
 }
 
 interface Asking {
+  readonly content: JoinRequest;
   readonly inviteId: string;
   readonly request: Buffer;
   readonly mac: Buffer;
@@ -96,7 +115,7 @@ async function ask(context: OperationContext, database: Database, host: Host, as
   context.crashPoints.reach('enrol.requested');
   context.progress.note('asked to be enrolled; waiting for a running manager to answer');
   try {
-    await waitForDecision(context, database, joinRequestId, asking.waitMs);
+    await waitForDecision(context, database, host, { ...asking, joinRequestId });
   } catch (error) {
     // A request that this host left when it was interrupted before may have been answered first.
     const keyring = isEnclaveManagerError(error, 'not-permitted') ? await openIfMember(database, host) : undefined;
@@ -126,6 +145,7 @@ async function conclude(context: OperationContext, host: Host, keyring: OpenedKe
   return {
     nodeId: keyring.nodeId,
     name: member?.name ?? host.node.name,
+    grade: member?.grade ?? 'unattested',
     clusterId: keyring.clusterId,
     clusterKey: keyring.fingerprint,
     epochs: [...keyring.epochsOpenableBy(keyring.nodeId)],
@@ -153,9 +173,10 @@ async function withdraw(context: OperationContext, database: Database, joinReque
 async function waitForDecision(
   context: OperationContext,
   database: Database,
-  joinRequestId: string,
-  waitMs: number,
+  { sealing }: Host,
+  asking: Asking & { readonly joinRequestId: string },
 ): Promise<void> {
+  const { joinRequestId, waitMs } = asking;
   const giveUpAt = context.clock.monotonicMs() + waitMs;
   for (;;) {
     const request = await readJoinRequest(database.queries, joinRequestId);
@@ -164,6 +185,10 @@ async function waitForDecision(
       throw new EnclaveManagerError('not-permitted', `the cluster refused this host: ${request.reason}`, {
         hint: 'If this host is enrolled already, nothing is left to do; otherwise make a new token on an enrolled host: node invite.',
       });
+    if (request !== undefined && request.challenge !== null && request.answer === null) {
+      const answer = await answerJoinChallenge(sealing, asking, asking.content, request.challenge);
+      await answerJoinRequest(database.queries, joinRequestId, answer);
+    }
     if (context.clock.monotonicMs() > giveUpAt) {
       throw new EnclaveManagerError('not-found', `no running manager answered within ${Math.round(waitMs / 1000)} s`, {
         hint: 'Start a manager on an enrolled host (serve), then run this again with a new token: node invite.',

@@ -17,10 +17,26 @@ export interface Sealing {
   /** At most `maxSecretBytes`. */
   seal(secret: Uint8Array): Promise<Buffer>;
   unseal(sealed: Uint8Array): Promise<Buffer | undefined>;
+  /** Absent where the provider cannot prove its hardware by a challenge. */
+  readonly evidence?: HardwareEvidence;
   /** What this host measured while it started, where sealing depends on that. */
   measure?(): Promise<Measurements>;
   /** Why `unseal` answers `undefined`, where the bytes and the hardware tell; `undefined` where they do not, and for damaged bytes. */
   explain?(sealed: Uint8Array): Promise<SealingRefusal | undefined>;
+}
+
+/** How hardware proves itself to whoever enrols this host. */
+export interface HardwareEvidence {
+  /** What it says of itself, for `sealed` bytes of its own; nothing secret, at most 32 KiB. */
+  collect(sealed: Uint8Array): Promise<Buffer>;
+  /** The secret in a challenge to that evidence; `undefined` when this is not the hardware that it was made for. */
+  answer(sealed: Uint8Array, challenge: HardwareChallenge): Promise<Buffer | undefined>;
+}
+
+/** Two byte strings, as TPM2_ActivateCredential takes them. */
+export interface HardwareChallenge {
+  readonly credentialBlob: Buffer;
+  readonly encryptedSecret: Buffer;
 }
 
 export interface SealingRefusal {

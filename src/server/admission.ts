@@ -64,7 +64,8 @@ async function answerAll(
     // Each admission makes a new membership: open the newest.
     const cluster = await openCluster(context, host);
     try {
-      for (const nodeId of await admitJoinRequests(context, cluster, lease)) log(`enrolled node ${nodeId}`);
+      for (const nodeId of await admitJoinRequests(context, cluster, lease, host.tpmAuthorities))
+        log(`enrolled node ${nodeId}`);
     } finally {
       await cluster.database.close();
     }

@@ -10,10 +10,24 @@ import { tablesOf, type Queries } from './tables.ts';
 export interface Invite {
   readonly inviteId: string;
   readonly macKey: Uint8Array;
+  /** The only hardware that may use it. */
+  readonly hardwareIdentity?: string | undefined;
   readonly createdBy: string;
   /** How long it can be used, by the database's time. */
   readonly ttlMs: number;
 }
+
+/** What a manager keeps of an invite, sealed: whoever writes to the database cannot change whom it is for. */
+export interface OpenedInvite {
+  /** 32 bytes. */
+  readonly macKey: Buffer;
+  readonly hardwareIdentity: string | undefined;
+}
+
+const macKeyBytes = 32;
+
+const contentsOf = ({ macKey, hardwareIdentity = '' }: Invite): Buffer =>
+  Buffer.concat([macKey, Buffer.from(hardwareIdentity)]);
 
 export interface InviteRow {
   readonly inviteId: string;
@@ -36,7 +50,7 @@ export async function saveInvite(
     .insertInto('node_invites')
     .values({
       invite_id: invite.inviteId,
-      sealed_mac_key: sealColumn(keys.currentEpoch, place(invite.inviteId), invite.macKey, ports.randomness),
+      sealed_mac_key: sealColumn(keys.currentEpoch, place(invite.inviteId), contentsOf(invite), ports.randomness),
       created_by: invite.createdBy,
       created_at: serverNow,
       expires_at: serverTimeAfter(invite.ttlMs),
@@ -44,8 +58,8 @@ export async function saveInvite(
     .execute();
 }
 
-/** The MAC key with which a join request is checked; `not-permitted` once the invite is used or expired. Does not use it up. */
-export async function readInviteKey(queries: Queries, keys: ColumnKeys, inviteId: string): Promise<Buffer> {
+/** With its MAC key a join request is checked; `not-permitted` once the invite is used or expired. Does not use it up. */
+export async function openInvite(queries: Queries, keys: ColumnKeys, inviteId: string): Promise<OpenedInvite> {
   const row = await tablesOf(queries)
     .selectFrom('node_invites')
     .select('sealed_mac_key')
@@ -56,7 +70,12 @@ export async function readInviteKey(queries: Queries, keys: ColumnKeys, inviteId
   if (row === undefined) throw await refusal(queries, inviteId);
   // Hosts evicted since then know the keys of earlier epochs, and could have made such a row themselves.
   if (sealedColumnEpoch(place(inviteId), row.sealed_mac_key) !== keys.currentEpoch.epoch) throw outdated(inviteId);
-  return openColumn(keys, place(inviteId), row.sealed_mac_key);
+  const contents = openColumn(keys, place(inviteId), row.sealed_mac_key);
+  const hardwareIdentity = contents.toString('utf8', macKeyBytes);
+  return {
+    macKey: contents.subarray(0, macKeyBytes),
+    hardwareIdentity: hardwareIdentity === '' ? undefined : hardwareIdentity,
+  };
 }
 
 /** Ends every invite that is not of the current epoch, with the requests that wait under it. */

@@ -16,6 +16,9 @@ export interface JoinRequest {
   /** Set once admitted. */
   readonly nodeId: string | null;
   readonly createdAt: Date;
+  /** What its hardware is asked to prove; `null` until a manager asked. */
+  readonly challenge: Buffer | null;
+  readonly answer: Buffer | null;
 }
 
 const maxRequestBytes = 65_536;
@@ -36,9 +39,9 @@ export async function submitJoinRequest(
     .select('invite_id')
     .where('invite_id', '=', request.inviteId)
     .executeTakeFirst();
-  const pending = (await pendingJoinRequests(queries)).filter((other) => other.inviteId === request.inviteId);
-  if (invited === undefined || pending.length >= maxPendingPerInvite) {
-    const why = invited === undefined ? 'is not known' : `has ${pending.length} requests waiting already`;
+  const pending = await waitingUnder(queries, request.inviteId);
+  if (invited === undefined || pending >= maxPendingPerInvite) {
+    const why = invited === undefined ? 'is not known' : `has ${pending} requests waiting already`;
     throw new EnclaveManagerError('not-permitted', `the invite ${request.inviteId} ${why}`, {
       hint: 'Make a new one on an enrolled host: node invite.',
     });
@@ -59,12 +62,24 @@ export async function submitJoinRequest(
   return joinRequestId;
 }
 
-/** Oldest first, at most 100. */
+async function waitingUnder(queries: Queries, inviteId: string): Promise<number> {
+  const rows = await tablesOf(queries)
+    .selectFrom('join_requests')
+    .select('join_request_id')
+    .where('status', '=', 'PENDING')
+    .where('invite_id', '=', inviteId)
+    .limit(maxPendingPerInvite)
+    .execute();
+  return rows.length;
+}
+
+/** What a manager can go on with: not those that it waits for to answer. Oldest first, at most 100. */
 export async function pendingJoinRequests(queries: Queries): Promise<JoinRequest[]> {
   const rows = await tablesOf(queries)
     .selectFrom('join_requests')
     .selectAll()
     .where('status', '=', 'PENDING')
+    .where((where) => where.or([where('challenge', 'is', null), where('answer', 'is not', null)]))
     .orderBy('created_at')
     .orderBy('join_request_id')
     .limit(100)
@@ -79,6 +94,27 @@ export async function readJoinRequest(queries: Queries, joinRequestId: string): 
     .where('join_request_id', '=', joinRequestId)
     .executeTakeFirst();
   return row === undefined ? undefined : fromRow(row);
+}
+
+/** Asks once: a second challenge changes nothing. */
+export async function challengeJoinRequest(queries: Queries, joinRequestId: string, challenge: Buffer): Promise<void> {
+  await tablesOf(queries)
+    .updateTable('join_requests')
+    .set({ challenge })
+    .where('join_request_id', '=', joinRequestId)
+    .where('status', '=', 'PENDING')
+    .where('challenge', 'is', null)
+    .execute();
+}
+
+export async function answerJoinRequest(queries: Queries, joinRequestId: string, answer: Buffer): Promise<void> {
+  await tablesOf(queries)
+    .updateTable('join_requests')
+    .set({ answer })
+    .where('join_request_id', '=', joinRequestId)
+    .where('status', '=', 'PENDING')
+    .where('answer', 'is', null)
+    .execute();
 }
 
 export type JoinDecision =
@@ -115,5 +151,7 @@ function fromRow(row: Tables['join_requests']): JoinRequest {
     reason: row.reason,
     nodeId: row.node_id,
     createdAt: row.created_at,
+    challenge: row.challenge,
+    answer: row.answer,
   };
 }

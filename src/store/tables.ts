@@ -66,6 +66,8 @@ export interface Tables {
     node_id: string | null;
     created_at: Date;
     decided_at: Date | null;
+    challenge: Buffer | null;
+    answer: Buffer | null;
   };
   leases: {
     name: string;

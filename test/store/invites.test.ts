@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { listInvites, readInviteKey, saveInvite, useInvite } from '#store/invites.ts';
+import { listInvites, openInvite, saveInvite, useInvite } from '#store/invites.ts';
 import { decideJoinRequest, pendingJoinRequests, readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
 import { columnKeys } from './column-keys.ts';
 import { migratedDatabase, ports } from './store-database.ts';
@@ -20,11 +20,11 @@ async function invited(ttlMs = 60_000) {
 describe('an invite', () => {
   it('gives its MAC key until it is used, and reading does not use it', async () => {
     const { queries } = await invited();
-    expect(await readInviteKey(queries, keys, inviteId)).toEqual(macKey);
-    expect(await readInviteKey(queries, keys, inviteId)).toEqual(macKey);
+    expect(await openInvite(queries, keys, inviteId)).toEqual({ macKey, hardwareIdentity: undefined });
+    expect(await openInvite(queries, keys, inviteId)).toEqual({ macKey, hardwareIdentity: undefined });
     await useInvite(queries, inviteId);
     const message = expect.stringContaining('was used already');
-    await expect(readInviteKey(queries, keys, inviteId)).rejects.toMatchObject({ code: 'not-permitted', message });
+    await expect(openInvite(queries, keys, inviteId)).rejects.toMatchObject({ code: 'not-permitted', message });
     expect((await listInvites(queries))[0]).toMatchObject({
       inviteId,
       createdBy: 'node host-a',
@@ -46,14 +46,14 @@ describe('an invite', () => {
       throw new Error('the node was refused');
     });
     await expect(failing).rejects.toThrow('the node was refused');
-    expect(await readInviteKey(queries, keys, inviteId)).toEqual(macKey);
+    expect(await openInvite(queries, keys, inviteId)).toEqual({ macKey, hardwareIdentity: undefined });
   });
 
   it('expires', async () => {
     const { queries } = await invited(1);
     await sleep(20);
     const message = expect.stringContaining('expired at 20');
-    await expect(readInviteKey(queries, keys, inviteId)).rejects.toMatchObject({ code: 'not-permitted', message });
+    await expect(openInvite(queries, keys, inviteId)).rejects.toMatchObject({ code: 'not-permitted', message });
     await expect(useInvite(queries, inviteId)).rejects.toMatchObject({ code: 'not-permitted', message });
   });
 

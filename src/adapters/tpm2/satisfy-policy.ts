@@ -4,9 +4,9 @@ import { sized, uint16, uint32 } from '#model/tpm/wire.ts';
 import { readPcrValues } from './pcr-values.ts';
 import type { AuthorizedPolicy, PolicySession } from './policy-session.ts';
 import { TpmRefusal } from './response-code.ts';
-import { policyBranches, type SealedHeader } from './sealed-layout.ts';
+import { policyBranches, type SealedHeader } from '#attestation/tpm/sealed-layout.ts';
 import type { TpmClient } from './tpm-client.ts';
-import { nameOf } from './tpm-keys.ts';
+import { nameOf } from '#attestation/tpm/public-area.ts';
 
 const ownerHierarchy = 0x4000_0001;
 const algorithms = { sha256: 0x000b, ecdsa: 0x0018 } as const;

@@ -4,6 +4,7 @@ import type { Randomness } from '#ports/randomness.ts';
 import { maxSecretBytes, type Sealing, type SealingRefusal } from '#ports/sealing.ts';
 import type { PcrSelection } from '#model/tpm/pcr-selection.ts';
 import { orPolicy } from '#model/tpm/policy.ts';
+import { activateCredential, collectEvidence } from './evidence.ts';
 import { openEndorsementKey } from './endorsement-key.ts';
 import { readPcrValues } from './pcr-values.ts';
 import { approvalKeyArea } from '#model/tpm/approval.ts';
@@ -12,10 +13,11 @@ import { beginPolicySession } from './policy-session.ts';
 import { changedRegisters, clearedTpm, otherTpm } from './refusals.ts';
 import { refusalAsUnavailable, TpmRefusal } from './response-code.ts';
 import { satisfy } from './satisfy-policy.ts';
-import { decodeSealed, encodeSealed, policyBranches, type Sealed } from './sealed-layout.ts';
+import { decodeSealed, encodeSealed, policyBranches, type Sealed } from '#attestation/tpm/sealed-layout.ts';
 import { TpmClient } from './tpm-client.ts';
 import type { TpmDevice } from './tpm-device.ts';
-import { createSealedObject, createStorageKey, digestOfName, type LoadedKey, loadSealedObject } from './tpm-keys.ts';
+import { digestOfName, identityOfEndorsement } from '#attestation/tpm/public-area.ts';
+import { createSealedObject, createStorageKey, loadSealedObject } from './tpm-keys.ts';
 
 export interface Tpm2SealingOptions {
   readonly device: TpmDevice;
@@ -46,7 +48,7 @@ export function createTpm2Sealing(options: Tpm2SealingOptions): Sealing {
     provider: 'tpm2',
     // The keys of a TPM follow from its seeds: there is nothing to make, but the device must be there.
     provision: () => use(async (tpm) => void (await createStorageKey(tpm))),
-    hardwareIdentity: () => use(async (tpm) => identityOf(await openEndorsementKey(tpm))),
+    hardwareIdentity: () => use(async (tpm) => identityOfEndorsement((await openEndorsementKey(tpm)).publicArea)),
     seal: async (secret) => {
       if (secret.length > maxSecretBytes) throw new RangeError(`at most ${maxSecretBytes} bytes can be sealed`);
       return await use((tpm) => seal(tpm, secret, options));
@@ -54,6 +56,14 @@ export function createTpm2Sealing(options: Tpm2SealingOptions): Sealing {
     unseal: async (bytes) => {
       const sealed = decodeSealed(bytes);
       return sealed === undefined ? undefined : await use((tpm) => unseal(tpm, sealed, options));
+    },
+    evidence: {
+      collect: () => use(collectEvidence),
+      answer: async (bytes, challenge) => {
+        const sealed = decodeSealed(bytes);
+        if (sealed === undefined) return undefined;
+        return await use((tpm) => activateCredential(tpm, sealed, challenge, options.randomness));
+      },
     },
     measure: async () => {
       const values = await use((tpm) => readPcrValues(tpm, options.selection));
@@ -65,8 +75,6 @@ export function createTpm2Sealing(options: Tpm2SealingOptions): Sealing {
     },
   };
 }
-
-const identityOf = (endorsementKey: LoadedKey): string => `tpm2:${digestOfName(endorsementKey.name).toString('hex')}`;
 
 async function seal(tpm: TpmClient, secret: Uint8Array, options: Tpm2SealingOptions): Promise<Buffer> {
   const { selection, approvalKey } = options;

@@ -31,6 +31,7 @@ token is read from a file, or from standard input with "-": arguments can be see
     z.object({
       nodeId: z.uuid(),
       name: z.string(),
+      grade: z.string(),
       clusterId: z.uuid(),
       clusterKey: fingerprintSchema(z),
       epochs: z.array(z.int().min(1)),
@@ -44,7 +45,7 @@ token is read from a file, or from standard input with "-": arguments can be see
   },
   render: (result, style) =>
     `${style.good('Enrolled')} ${style.bold(result.name)} into cluster ${result.clusterId}; ` +
-    `it opens ${counted(result.epochs.length, 'key epoch')}\nCluster key: ${result.clusterKey}\n`,
+    `it opens ${counted(result.epochs.length, 'key epoch')}; hardware: ${result.grade}\nCluster key: ${result.clusterKey}\n`,
 });
 
 async function readToken(environment: Environment, { options }: Input): Promise<string> {

@@ -1,3 +1,4 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { defineCommand } from '#cli/command.ts';
 import { formatDuration } from '#cli/output/units.ts';
 import { countSchema } from '#cli/schemas.ts';
@@ -10,17 +11,35 @@ export const nodeInvite = defineCommand({
 opens every backup, so hand it over on a trusted way. It names this cluster's key: the new host joins no other.
 
 Needs the database and the key of this host.`,
+  options: [
+    {
+      flag: '--hardware <identity>',
+      help: 'only for the host with this hardware, as node measure shows it there: it has to prove that',
+    },
+  ],
   examples: [
     { command: 'enclave-manager node invite', means: 'then, on the new host: enclave-manager node enrol' },
     { command: 'enclave-manager node invite --json | jq -r .token', means: 'the token only' },
   ],
   failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key'],
   result: (z) => z.object({ inviteId: z.uuid(), token: z.string(), expiresInMs: countSchema(z) }),
-  run: async (environment) => {
+  run: async (environment, { options }) => {
     const { inviteNode } = await import('#operations/enrol-node.ts');
-    return { result: await inviteNode(environment.context, await environment.cluster()) };
+    return {
+      result: await inviteNode(environment.context, await environment.cluster(), {
+        hardwareIdentity: identityOf(options['hardware']),
+      }),
+    };
   },
   render: ({ token, expiresInMs }, style) =>
     `${style.bold(token)}\n\nUse it once, within ${formatDuration(expiresInMs)}, on the new host, while a manager runs here:\n` +
     '  enclave-manager node enrol --token-file -\nand paste it there. Do not send it by mail.\n',
 });
+
+function identityOf(given: unknown): string | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given === 'string' && /^tpm2:[0-9a-f]{64}$/.test(given)) return given;
+  throw new EnclaveManagerError('usage', '--hardware is not the identity of a TPM', {
+    hint: 'Copy it from node measure on the host that is meant: tpm2: and 64 hexadecimal digits.',
+  });
+}

@@ -3,7 +3,7 @@ import { formatPcrSelection, parsePcrSelection, pcrDigestBytes, type PcrSelectio
 import { approvalKeyAreaBytes, approvalReference } from '#model/tpm/approval.ts';
 import { authorizePolicy, orPolicy, pcrPolicy } from '#model/tpm/policy.ts';
 import { MalformedTpmBytes, sized, TpmReader, uint8 } from '#model/tpm/wire.ts';
-import { isSealedUnder, nameOf, type SealedObject } from './tpm-keys.ts';
+import { isSealedUnder, nameOf } from './public-area.ts';
 
 /** For what the secret was sealed. */
 export interface SealedHeader {
@@ -16,6 +16,13 @@ export interface SealedHeader {
   readonly values: readonly Buffer[];
   /** TPMT_PUBLIC of the key that may approve other values; `undefined`: nobody may. */
   readonly approvalKey: Buffer | undefined;
+}
+
+export interface SealedObject {
+  /** TPM2B_PRIVATE's contents: encrypted and authenticated by the parent. */
+  readonly private: Buffer;
+  /** TPMT_PUBLIC. */
+  readonly public: Buffer;
 }
 
 export interface Sealed {

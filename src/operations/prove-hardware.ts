@@ -1,0 +1,86 @@
+import type { X509Certificate } from 'node:crypto';
+import { checkEndorsementCertificate } from '#attestation/tpm/endorsement-certificate.ts';
+import { readTpmEvidence, type TpmEvidence } from '#attestation/tpm/evidence.ts';
+import { makeCredential } from '#attestation/tpm/make-credential.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { type HardwareProof, isRightAnswer, type JoinRequest, newJoinChallenge } from '#keys/enrolment.ts';
+import type { OpenedInvite } from '#store/invites.ts';
+import { challengeJoinRequest, type JoinRequest as StoredRequest } from '#store/join-requests.ts';
+import type { Cluster, OperationContext } from './context.ts';
+
+interface Joining {
+  readonly stored: StoredRequest;
+  readonly request: JoinRequest;
+  readonly invite: OpenedInvite;
+}
+
+/**
+ * What a joining host proved of its hardware. The first time a host with a TPM is seen, it is challenged, and there is nothing to
+ * say before it has answered: `undefined`. Throws `not-permitted` or `evidence-rejected` for a host that shows something else
+ * than it claims, or than it was invited for.
+ */
+export async function proveHardware(
+  context: OperationContext,
+  cluster: Cluster,
+  joining: Joining,
+  authorities: readonly X509Certificate[],
+): Promise<HardwareProof | undefined> {
+  const { stored, request, invite } = joining;
+  const { node } = request;
+  checkInvited(invite, node.hardwareIdentity);
+  if (request.evidence === undefined) {
+    if (invite.hardwareIdentity !== undefined) throw notProved(invite.hardwareIdentity);
+    return { grade: 'unattested', isProved: false };
+  }
+  const evidence = readTpmEvidence(Buffer.from(request.evidence, 'base64'), {
+    hardwareIdentity: node.hardwareIdentity,
+    sealedCredential: Buffer.from(node.sealedCredential, 'base64'),
+  });
+  if (stored.challenge === null) {
+    const { endorsementArea, objectName } = evidence;
+    const challenge = await newJoinChallenge(cluster.keyring, stored, node, (secret) =>
+      makeCredential(endorsementArea, objectName, secret, context.randomness.bytes(32)),
+    );
+    await challengeJoinRequest(cluster.database.queries, stored.joinRequestId, challenge);
+    return undefined;
+  }
+  if (stored.answer === null) return undefined;
+  if (!isRightAnswer(cluster.keyring, stored, stored.answer)) throw notProved(node.hardwareIdentity);
+  return { grade: gradeOf(context, evidence, invite, authorities), isProved: true };
+}
+
+/** A maker's certificate, else the word of whoever invited: they compared the identity on the host itself. */
+function gradeOf(
+  context: OperationContext,
+  { certificate, endorsementArea }: TpmEvidence,
+  invite: OpenedInvite,
+  authorities: readonly X509Certificate[],
+): HardwareProof['grade'] {
+  if (certificate !== undefined && authorities.length > 0) {
+    try {
+      checkEndorsementCertificate(certificate, endorsementArea, authorities, context.clock.now());
+      return 'tpm2-certified';
+    } catch (error) {
+      if (!isEnclaveManagerError(error, 'evidence-rejected')) throw error;
+      context.progress.note(`the certificate of a joining host does not count: ${error.message}`);
+    }
+  }
+  return invite.hardwareIdentity === undefined ? 'unattested' : 'tpm2-confirmed';
+}
+
+function checkInvited({ hardwareIdentity }: OpenedInvite, shown: string): void {
+  if (hardwareIdentity === undefined || hardwareIdentity === shown) return;
+  throw new EnclaveManagerError(
+    'not-permitted',
+    `the invite is for the hardware ${hardwareIdentity}, not for ${shown}`,
+    {
+      hint: 'Run node measure on the host that is meant, and invite that.',
+    },
+  );
+}
+
+function notProved(hardwareIdentity: string): EnclaveManagerError {
+  return new EnclaveManagerError('not-permitted', `the host did not prove to be the hardware ${hardwareIdentity}`, {
+    hint: 'Only a host with a TPM can prove that; run node enrol on it with ENCLAVE_MANAGER_SEALING=tpm2.',
+  });
+}
