@@ -47,12 +47,23 @@ export function graceIsOver(condemnedAtMs: number, nowMs: number, graceMs: numbe
   return nowMs - condemnedAtMs >= graceMs;
 }
 
+/** What is needed to judge one condemned object that is past its grace. */
+export interface DeletionFacts {
+  readonly kept: KeptObjects;
+  /** Objects with the same rows that lie there and are not past a grace of their own: a backup under way may name them. */
+  youngFor(id: string): readonly string[];
+  /** Whether a listed backup's reading found it good after the object in question was condemned. */
+  wasReadGoodSince(name: string): boolean;
+}
+
 /**
  * Second phase, after the backups were listed again. Another object with the same rows may be what a backup lives on
- * since its own went bad: it goes only when all that backups name for those rows were read back good since it was condemned.
+ * since its own went bad: it goes only when all that backups name for those rows, or may be about to name, were read
+ * back good since it was condemned.
  */
-export function mayDelete(name: string, kept: KeptObjects, wasReadGoodSince: (name: string) => boolean): boolean {
-  return !kept.isNamed(name) && kept.namedFor(chunkIdOf(name)).every(wasReadGoodSince);
+export function mayDelete(name: string, { kept, youngFor, wasReadGoodSince }: DeletionFacts): boolean {
+  const id = chunkIdOf(name);
+  return !kept.isNamed(name) && [...kept.namedFor(id), ...youngFor(id)].every(wasReadGoodSince);
 }
 
 /** While one of its objects is there, a request to delete it may be under way: no backup may take it for stored. */

@@ -10,7 +10,7 @@ import { tallyOf, type ObjectSurvey, type Tally } from './survey-objects.ts';
 /** Objects deleted between two looks at the lease. */
 const batchSize = 16;
 
-export interface DeletionFacts {
+export interface PruneFacts {
   readonly catalog: Catalog;
   readonly kept: KeptObjects;
   /** By the store's clock. */
@@ -31,16 +31,18 @@ export async function deleteCondemned(
   { store, keyring }: PrunedRepository,
   removal: Removal,
   survey: ObjectSurvey,
-  facts: DeletionFacts,
+  facts: PruneFacts,
 ): Promise<Deletion> {
   const present = new Map([...survey.condemned, ...survey.unreferenced]);
   const deleted: number[] = [];
   const waiting = new Set<string>();
   let condemnedDocumentsRemoved = 0;
   context.progress.phase('deleting objects');
-  for (const document of (await readCondemned(store, keyring)).documents) {
-    const { deletable, notReadBack } = verdictsOn(document, (name) => present.has(name), facts);
-    notReadBack.forEach((name) => waiting.add(name));
+  const { documents } = await readCondemned(store, keyring);
+  const judge = judgeCondemned(documents, survey, facts);
+  for (const document of documents) {
+    const { deletable, waiting: left } = judge(document, (name) => present.has(name));
+    left.forEach((name) => waiting.add(name));
     for (let begin = 0; begin < deletable.length; begin += batchSize) {
       const batch = deletable.slice(begin, begin + batchSize);
       await removeUnderLease(context, removal, ...batch.map(chunkObjectPath));
@@ -61,18 +63,30 @@ export async function deleteCondemned(
   };
 }
 
-/** Which objects of a record may be deleted now, and which only wait for what backups name instead to be read back. */
-export function verdictsOn(
-  document: StoredCondemned,
-  isPresent: (name: string) => boolean,
-  { catalog, kept, now, graceMs }: DeletionFacts,
-): { readonly deletable: readonly string[]; readonly notReadBack: readonly string[] } {
-  if (!graceIsOver(document.modifiedAt.getTime(), now.getTime(), graceMs)) return { deletable: [], notReadBack: [] };
-  const unnamed = document.objects.filter((name) => isPresent(name) && !kept.isNamed(name));
-  const readGood = readGoodSince(document, catalog);
-  const deletable = unnamed.filter((name) => mayDelete(name, kept, (other) => readGood.has(other)));
-  const notReadBack = unnamed.filter((name) => !mayDelete(name, kept, (other) => readGood.has(other)));
-  return { deletable, notReadBack };
+interface Verdicts {
+  readonly deletable: readonly string[];
+  /** They only wait for what backups name instead to be read back, or for another with the same rows to get old. */
+  readonly waiting: readonly string[];
+}
+
+/** Judges what is left of each record that is past its grace. */
+export function judgeCondemned(
+  documents: readonly StoredCondemned[],
+  { siblings }: Pick<ObjectSurvey, 'siblings'>,
+  { catalog, kept, now, graceMs }: PruneFacts,
+): (document: StoredCondemned, isPresent: (name: string) => boolean) => Verdicts {
+  const isOld = ({ modifiedAt }: StoredCondemned): boolean => graceIsOver(modifiedAt.getTime(), now.getTime(), graceMs);
+  const old = new Set(documents.filter(isOld).flatMap(({ objects }) => objects));
+  const youngFor = (id: string): readonly string[] => (siblings.get(id) ?? []).filter((name) => !old.has(name));
+  return (document, isPresent) => {
+    if (!isOld(document)) return { deletable: [], waiting: [] };
+    const readGood = readGoodSince(document, catalog);
+    const facts = { kept, youngFor, wasReadGoodSince: (name: string) => readGood.has(name) };
+    const unnamed = document.objects.filter((name) => isPresent(name) && !kept.isNamed(name));
+    const deletable = unnamed.filter((name) => mayDelete(name, facts));
+    const doomed = new Set(deletable);
+    return { deletable, waiting: unnamed.filter((name) => !doomed.has(name)) };
+  };
 }
 
 /**

@@ -7,7 +7,7 @@ import type { RunCause } from '#store/runs.ts';
 import { checkMarker } from './check-marker.ts';
 import { condemn } from './condemn.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
-import { deleteCondemned, verdictsOn, type DeletionFacts } from './delete-condemned.ts';
+import { deleteCondemned, judgeCondemned, type PruneFacts } from './delete-condemned.ts';
 import { keptObjectsOf } from './kept-objects.ts';
 import {
   planPrune,
@@ -67,12 +67,13 @@ export async function previewPrune(
   const kept = keptObjectsOf(plan.kept);
   context.progress.phase('listing objects');
   const survey = await surveyObjects(context, repository.store, kept, condemnedNames(documents));
-  // Without storing something the store's time is not known; the newest object is a lower bound.
-  const now = new Date(Math.max(survey.newestMs, ...documents.documents.map(({ modifiedAt }) => modifiedAt.getTime())));
+  // The store's time is known only to who stores something; for a preview this host's will do.
+  const now = new Date(Math.max(survey.newestMs, context.clock.now().getTime()));
   const facts = { catalog: plan.catalog, kept, now, graceMs: settings.graceMs };
   const doomed = new Map<string, number>();
+  const judge = judgeCondemned(documents.documents, survey, facts);
   for (const document of documents.documents) {
-    for (const name of verdictsOn(document, (object) => survey.condemned.has(object), facts).deletable) {
+    for (const name of judge(document, (object) => survey.condemned.has(object)).deletable) {
       doomed.set(name, survey.condemned.get(name)!);
     }
   }
@@ -134,7 +135,7 @@ async function pruneUnderLease(
 
   // Again: a backup that began before this prune may have been listed since.
   const catalog = await readWholeCatalog(repository);
-  const facts: DeletionFacts = { catalog, kept: keptObjectsOf(catalog.backups), now, graceMs: options.graceMs };
+  const facts: PruneFacts = { catalog, kept: keptObjectsOf(catalog.backups), now, graceMs: options.graceMs };
   const deletion = await deleteCondemned(context, repository, removal, survey, facts);
   const idle = findIdleVerifications(catalog.backups, catalog.verifications, now, options.graceMs);
   for (const { path } of idle) {

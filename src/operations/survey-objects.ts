@@ -1,5 +1,5 @@
 import { chunksPrefix, parseChunkObjectPath } from '#format/layout.ts';
-import { mayCondemn, type KeptObjects } from '#model/prune-rules.ts';
+import { chunkIdOf, mayCondemn, type KeptObjects } from '#model/prune-rules.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { OperationContext } from './context.ts';
 import { listBounded } from './list-bounded.ts';
@@ -14,6 +14,8 @@ export interface ObjectSurvey {
   readonly stored: Tally;
   /** Condemned before and still there, with their sizes. */
   readonly condemned: ReadonlyMap<string, number>;
+  /** For each chunk id of those, every object that lies there. */
+  readonly siblings: ReadonlyMap<string, readonly string[]>;
   /** What no kept backup names and nothing has condemned yet; sorted, at most `maxInGrace` with those. */
   readonly unreferenced: ReadonlyMap<string, number>;
   /** More of the same, for another run. */
@@ -33,6 +35,7 @@ export async function surveyObjects(
   condemnedNames: ReadonlySet<string>,
 ): Promise<ObjectSurvey> {
   const condemned = new Map<string, number>();
+  const siblings = new Map<string, string[]>([...condemnedNames].map((name) => [chunkIdOf(name), []]));
   const unreferenced = new Map<string, number>();
   const stored = { objects: 0, bytes: 0 };
   const left = { objects: 0, bytes: 0 };
@@ -43,12 +46,13 @@ export async function surveyObjects(
     if (name === undefined) continue;
     newestMs = Math.max(newestMs, modifiedAt.getTime());
     add(stored, sizeBytes);
+    siblings.get(chunkIdOf(name))?.push(name);
     if (condemnedNames.has(name)) condemned.set(name, sizeBytes);
     if (!mayCondemn(name, kept, (object) => condemnedNames.has(object))) continue;
     if (condemnedNames.size + unreferenced.size < maxInGrace) unreferenced.set(name, sizeBytes);
     else add(left, sizeBytes);
   }
-  return { stored, condemned, unreferenced, left, newestMs };
+  return { stored, condemned, siblings, unreferenced, left, newestMs };
 }
 
 function add(tally: { objects: number; bytes: number }, bytes: number): void {
