@@ -82,7 +82,7 @@ export interface State {
   readonly wasGood: boolean;
 }
 
-export interface Transition {
+interface Transition {
   readonly what: string;
   readonly to: State;
 }
@@ -98,7 +98,7 @@ export function initialState(given: Pick<State, 'objects' | 'damaged' | 'badKnow
 }
 
 /** A sentence for a state that must not be: a listed backup whose rows were there once and are not now. */
-export function violation(state: State, world: World): string | undefined {
+function violation(state: State, world: World): string | undefined {
   const isGood = state.objects.some((name) => !state.damaged.includes(name));
   if (isGood || !state.wasGood) return undefined;
   // Against the assumption only what is reported as done, or stays, counts.
@@ -108,7 +108,7 @@ export function violation(state: State, world: World): string | undefined {
   return lost && `backup ${lost[0]} is listed, and no good object has its rows; it names ${lost[1]}`;
 }
 
-export function* transitions(state: State, world: World): Generator<Transition> {
+function* transitions(state: State, world: World): Generator<Transition, void, void> {
   yield* time(state, world);
   yield* arrivals(state, world);
   yield* backupSteps(state, world, 0);
@@ -118,7 +118,7 @@ export function* transitions(state: State, world: World): Generator<Transition> 
 }
 
 /** A tick, unless a request that must take effect by now is still under way. */
-function* time(state: State, { lateManifests }: World): Generator<Transition> {
+function* time(state: State, { lateManifests }: World): Generator<Transition, void, void> {
   const mayWait = ({ kind, delay }: Flight): boolean => (lateManifests ? kind === 'list' : delay < delayTicks);
   if (!state.flights.every(mayWait)) return;
   const older = <T extends { readonly age: number }>(aged: T): T => ({
@@ -137,7 +137,7 @@ function* time(state: State, { lateManifests }: World): Generator<Transition> {
 }
 
 /** Requests take effect in any order, also those of a prune that died. A backup that dies while it waits dies as well after the reply. */
-function* arrivals(state: State, { orphans, lateManifests }: World): Generator<Transition> {
+function* arrivals(state: State, { orphans, lateManifests }: World): Generator<Transition, void, void> {
   const deletes = state.prune.step === 'delete' || (state.prune.step === 'waiting' && state.prune.next === 'delete');
   for (const flight of state.flights) {
     if (lateManifests && deletes && flight.kind === 'list') continue;
@@ -180,7 +180,7 @@ function setBackup(state: State, by: 0 | 1, backup: Backup): State {
   return { ...state, backups: by === 0 ? [backup, two] : [one, backup] };
 }
 
-function* backupSteps(state: State, world: World, by: 0 | 1): Generator<Transition> {
+function* backupSteps(state: State, world: World, by: 0 | 1): Generator<Transition, void, void> {
   const backup = state.backups[by];
   const go = (what: string, to: Partial<Backup>, more: Partial<State> = {}): Transition => ({
     what: `backup ${by} ${what}`,
@@ -216,7 +216,7 @@ function* backupSteps(state: State, world: World, by: 0 | 1): Generator<Transiti
 }
 
 /** The second backup does in one step what comes before its manifest, or dies after having stored its object. */
-function* quickBackup(state: State, world: World): Generator<Transition> {
+function* quickBackup(state: State, world: World): Generator<Transition, void, void> {
   if (state.backups[1].step !== 'begin') return yield* backupSteps(state, world, 1);
   let reached = state;
   while (!['writing', 'ended'].includes(reached.backups[1].step)) {
@@ -278,7 +278,7 @@ const send = (state: State, kind: Flight['kind'], what: Names, owner: Owner): Fl
   { kind, what, owner, delay: 0 },
 ];
 
-function* pruneSteps(state: State, world: World): Generator<Transition> {
+function* pruneSteps(state: State, world: World): Generator<Transition, void, void> {
   const { prune } = state;
   const go = (what: string, to: Partial<Prune>, more: Partial<State> = {}): Transition => ({
     what: `prune ${what}`,
@@ -365,7 +365,7 @@ function* deleteNext(
   { rules }: World,
   request: Send,
   stop: (what: string) => Transition,
-): Generator<Transition> {
+): Generator<Transition, void, void> {
   const [object, ...rest] = state.prune.doomed;
   if (object !== undefined) {
     return yield request('delete', [object], 'delete', { doomed: rest });
@@ -392,7 +392,7 @@ function verify(state: State): Transition {
   };
 }
 
-export interface Exploration {
+interface Exploration {
   readonly states: number;
   /** What happened, step by step, where a state that must not be was reached. */
   readonly violation: readonly string[] | undefined;
