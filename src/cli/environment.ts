@@ -141,7 +141,7 @@ export class Environment {
    * The cluster of the live database, with its keys open; what a change of the keys left to do on this host is done. A
    * replayed export there is checked first, unless the command changes nothing: it then throws `import-pending`.
    */
-  async cluster(options: { readonly finishImport?: boolean } = {}): Promise<Cluster> {
+  async cluster(options: { readonly finishImport?: boolean; readonly clusterKey?: string } = {}): Promise<Cluster> {
     const { openCluster } = await import('#operations/open-cluster.ts');
     const { tendKeysIfPossible } = await import('#operations/tend-keys.ts');
     const host = await this.host();

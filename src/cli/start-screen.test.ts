@@ -30,6 +30,7 @@ const report: StartReport = {
     clusterId: '01a204f8-d85a-7c67-9a70-2b010069ca8d',
     clusterKey: 'sha256:uelUkSeEZnGrGWUhARLsJ_W91AnNXdQ44ngSV_Up0gg',
     nodeId,
+    keyChange: null,
     database: {
       location: 'embedded PostgreSQL in /srv/data/postgres',
       name: 'malbork',

@@ -1,5 +1,6 @@
 import { findingCodes } from '#model/health.ts';
 import type { Zod } from './command.ts';
+import { namedNodeSchema } from './key-change-schema.ts';
 import {
   backupIdSchema,
   catalogEntrySchema,
@@ -25,6 +26,7 @@ export const statusSchema = (z: Zod) =>
     clusterId: z.uuid(),
     clusterKey: fingerprintSchema(z),
     nodeId: z.uuid(),
+    keyChange: z.object({ interrupted: z.boolean(), waitingFor: z.array(namedNodeSchema(z)) }).nullable(),
     database: z.object({ location: z.string(), name: z.string(), engine: z.string(), schemaVersion: countSchema(z) }),
     repository: z.string().nullable(),
     lastBackup: catalogEntrySchema(z).nullable(),

@@ -88,7 +88,7 @@ export function resolveHistory(
 
 export function forkError(what: string, fingerprints: readonly string[]): EnclaveManagerError {
   return new EnclaveManagerError('forged', `${what}: ${[...new Set(fingerprints)].toSorted().join(' and ')}.`, {
-    hint: 'Name the right one with --cluster-key; the recovery line of every backup shows it.',
+    hint: 'Name the right one: keys status --cluster-key FINGERPRINT, on an empty machine restore run latest --cluster-key FINGERPRINT. The recovery line of the newest backup shows it.',
   });
 }
 

@@ -23,6 +23,7 @@ const well: HealthFacts = {
   failedRuns: [],
   onOneDisk: [],
   softwareSealing: false,
+  keyChange: null,
 };
 
 const codesOf = (facts: Partial<HealthFacts>) => {
@@ -98,6 +99,15 @@ describe('judgeHealth', () => {
       newestBackup: { ...well.newestBackup!, openers: 1 },
     };
     expect(codesOf(facts)).toEqual({ healthy: true, codes: ['one-opener', 'one-disk', 'software-sealing'] });
+  });
+
+  it('is unhealthy while the keys are half changed, and warns as long as a host has not sealed its credential anew', () => {
+    const waiting = { interrupted: false, waitingFor: ['host-b', 'host-c'] };
+    expect(codesOf({ keyChange: waiting })).toEqual({ healthy: true, codes: ['credentials-not-resealed'] });
+    const interrupted = { interrupted: true, waitingFor: [] };
+    expect(codesOf({ keyChange: interrupted })).toEqual({ healthy: false, codes: ['key-change-interrupted'] });
+    const [finding] = judgeHealth({ ...well, keyChange: waiting }).findings;
+    expect(finding?.message).toContain('host-b, host-c');
   });
 
   it('names what lies on one disk', () => {

@@ -25,6 +25,8 @@ export interface HealthFacts {
   /** Database, repository and key that lie on one disk; fewer than two names: none do. */
   readonly onOneDisk: readonly string[];
   readonly softwareSealing: boolean;
+  /** An eviction or rotation that is not complete; names of the hosts that have not sealed their credential anew. */
+  readonly keyChange: { readonly interrupted: boolean; readonly waitingFor: readonly string[] } | null;
 }
 
 export interface NewestBackup {
@@ -66,6 +68,8 @@ export const findingCodes = [
   'no-backup-schedule',
   'one-disk',
   'software-sealing',
+  'key-change-interrupted',
+  'credentials-not-resealed',
 ] as const;
 
 export type FindingCode = (typeof findingCodes)[number];
@@ -82,6 +86,7 @@ export function judgeHealth(facts: HealthFacts): Health {
     ...drillFindings(facts),
     ...scheduleFindings(facts),
     ...placeFindings(facts),
+    ...keyFindings(facts),
   ];
   const problems = findings.filter((finding) => finding.severity === 'problem');
   const warnings = findings.filter((finding) => finding.severity === 'warning');
@@ -225,6 +230,21 @@ function placeFindings(facts: HealthFacts): Finding[] {
   if (facts.softwareSealing) {
     const message = 'the key of this host is a file; whoever copies it opens the backups';
     findings.push(warning('software-sealing', message, 'Software sealing is for development.'));
+  }
+  return findings;
+}
+
+function keyFindings({ keyChange }: HealthFacts): Finding[] {
+  const findings: Finding[] = [];
+  if (keyChange?.interrupted === true) {
+    const message = 'an eviction or a rotation of the keys was interrupted; the keys of before are in use';
+    findings.push(problem('key-change-interrupted', message, 'Finish it: keep serve running, or keys rotate.'));
+  }
+  if (keyChange !== null && keyChange.waitingFor.length > 0) {
+    const message = `not every host has sealed its credential with the newest cluster key: ${keyChange.waitingFor.join(', ')}`;
+    const hint =
+      'Until then an evicted host could stop it with forged keys. Start the manager there or run any command; evict a host that is gone: node evict.';
+    findings.push(warning('credentials-not-resealed', message, hint));
   }
   return findings;
 }

@@ -47,8 +47,14 @@ function keyChangeOf(keyring: OpenedKeyring): KeyChange {
   return { clusterId, clusterKey, keyGeneration, epoch, membershipNumber, waitingFor: notResealed(keyring) };
 }
 
+export interface KeyChangeUnderWay {
+  /** Somebody was killed in the middle; whoever opens the cluster next finishes it. */
+  readonly interrupted: boolean;
+  readonly waitingFor: NamedNode[];
+}
+
 /** What an eviction or a rotation still waits for; `null` when it is complete. */
-export function keyChangeUnderWay(keyring: OpenedKeyring): { interrupted: boolean; waitingFor: NamedNode[] } | null {
+export function keyChangeUnderWay(keyring: OpenedKeyring): KeyChangeUnderWay | null {
   const interrupted = isAdvanceUnderWay(keyring);
   const waitingFor = notResealed(keyring);
   return interrupted || waitingFor.length > 0 ? { interrupted, waitingFor } : null;

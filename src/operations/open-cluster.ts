@@ -54,6 +54,8 @@ export async function openCluster(
     readonly migrate?: boolean;
     /** `false` for what must change nothing: it throws `import-pending` then. */
     readonly finishImport?: boolean;
+    /** Named by a person: decides between two successors of one key, and against what this host remembers. */
+    readonly clusterKey?: string;
   } = {},
 ): Promise<Cluster> {
   const { server, store, sealing, localState } = host;
@@ -74,8 +76,9 @@ export async function openCluster(
     if (options.migrate === true) await migrateUnderLease(context, database, { waitMs: migrationWaitMs });
     else await checkSchemaIsCurrent(database);
     const inRepository = await documentsInRepository(context, host, row);
-    const keyring = await openClusterKeyring(context, { database, row, inRepository }, host);
-    await holdToMemory(localState, keyring, `the database "${server.liveName}"`);
+    const { clusterKey } = options;
+    const keyring = await openClusterKeyring(context, { database, row, inRepository }, host, clusterKey);
+    if (clusterKey === undefined) await holdToMemory(localState, keyring, `the database "${server.liveName}"`);
     await rememberNode({ keyring, localState }, sealing);
     context.signal.throwIfAborted();
     return { keyring, server, database, store, localState };
@@ -96,7 +99,9 @@ export async function reopenCluster(context: OperationContext, host: Host, clust
     throw new EnclaveManagerError('lease-held', `database "${database.name}" was replaced meanwhile by an empty one`);
   }
   const inRepository = host.store === undefined ? [] : await readRepositoryDocuments(host.store);
-  const keyring = await openClusterKeyring(context, { database, row, inRepository }, host);
+  // Where a person decided between two successors, that holds until this host has resealed.
+  const clusterKey = cluster.keyring.fingerprint;
+  const keyring = await openClusterKeyring(context, { database, row, inRepository }, host, clusterKey);
   await rememberNode({ keyring, localState: host.localState }, host.sealing);
   context.signal.throwIfAborted();
   return { ...cluster, keyring };
@@ -111,10 +116,11 @@ async function openClusterKeyring(
     readonly inRepository: readonly KeyringDocument[];
   },
   host: Host,
+  clusterKey: string | undefined,
 ): Promise<OpenedKeyring> {
   const { database, row, inRepository } = found;
   const inDatabase = await readKeyringDocuments(database.queries);
-  const keyring = await openOwn(context, host, union(inDatabase, inRepository), row);
+  const keyring = await openOwn(context, host, union(inDatabase, inRepository), { ...row, clusterKey });
   if (keyring.clusterId !== row.clusterId) {
     throw new EnclaveManagerError(
       'forged',
@@ -134,15 +140,15 @@ async function openOwn(
   context: OperationContext,
   { sealing, localState }: Host,
   documents: readonly KeyringDocument[],
-  { clusterId }: ClusterRow,
+  { clusterId, clusterKey }: ClusterRow & { readonly clusterKey: string | undefined },
 ): Promise<OpenedKeyring> {
   try {
-    return await openKeyring(documents, sealing);
+    return await openKeyring(documents, sealing, { clusterKey });
   } catch (error) {
     const remembered = (await localState.read())?.clusterId;
     if (!isEnclaveManagerError(error, 'repository-foreign') || remembered !== clusterId) throw error;
     context.progress.note(`warning: ${error.message} Those of cluster ${clusterId} are used.`);
-    return await openKeyring(documents, sealing, { clusterId });
+    return await openKeyring(documents, sealing, { clusterId, clusterKey });
   }
 }
 

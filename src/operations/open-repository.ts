@@ -22,18 +22,23 @@ export interface Repository {
 
 /**
  * Opens the keys of a repository with this host's hardware and nothing else. Where `keyring/` is damaged, the copies
- * that the newest manifests carry serve. Throws `no-key`, `sealing-unavailable`, `forged`.
+ * that the newest manifests carry serve. `clusterKey`, named by a person, decides between two successors of one key.
+ * Throws `no-key`, `sealing-unavailable`, `forged`.
  */
-export async function openRepository(store: ObjectStore, sealing: Sealing): Promise<Repository> {
+export async function openRepository(
+  store: ObjectStore,
+  sealing: Sealing,
+  { clusterKey }: { readonly clusterKey?: string | undefined } = {},
+): Promise<Repository> {
   await refuseNewerFormat(store);
   const documents = await tryRead(store);
-  let best: Attempt = Array.isArray(documents) ? await tryOpen(documents, sealing) : { error: documents };
+  let best: Attempt = Array.isArray(documents) ? await tryOpen(documents, sealing, clusterKey) : { error: documents };
   const own = Array.isArray(documents) ? documents : [];
   let copiesSeen = false;
   for await (const copies of copiesInManifests(store)) {
     if ('keyring' in best && opensEveryEpoch(best.keyring)) break;
     copiesSeen = true;
-    const attempt = await tryOpen(withCopies(own, copies), sealing);
+    const attempt = await tryOpen(withCopies(own, copies), sealing, clusterKey);
     if (!('keyring' in best) || ('keyring' in attempt && opensEveryEpoch(attempt.keyring))) best = attempt;
   }
   if ('keyring' in best) return { store, keyring: best.keyring };
@@ -45,11 +50,15 @@ export async function openRepository(store: ObjectStore, sealing: Sealing): Prom
  * The same repository, opened again where something was added under `keyring/` since: opening is slow where the hardware is,
  * and hosts may have been enrolled or evicted while a person thought about a question.
  */
-export async function newestKeyring(repository: Repository, sealing: Sealing): Promise<Repository> {
+export async function newestKeyring(
+  repository: Repository,
+  sealing: Sealing,
+  named: { readonly clusterKey?: string | undefined } = {},
+): Promise<Repository> {
   const { store, keyring } = repository;
   const known = new Set([...keyring.documents, ...keyring.rejected].map(({ path }) => path));
   for await (const { key } of store.list(keyringPrefix)) {
-    if (!known.has(key)) return await openRepository(store, sealing);
+    if (!known.has(key)) return await openRepository(store, sealing, named);
   }
   return repository;
 }
@@ -89,10 +98,19 @@ function nothingThere(store: ObjectStore): EnclaveManagerError {
 
 type Attempt = { readonly keyring: OpenedKeyring } | { readonly error: EnclaveManagerError };
 
-async function tryOpen(documents: readonly KeyringDocument[], sealing: Sealing): Promise<Attempt> {
+async function tryOpen(
+  documents: readonly KeyringDocument[],
+  sealing: Sealing,
+  clusterKey: string | undefined,
+): Promise<Attempt> {
   try {
     return { keyring: await openKeyring(documents, sealing) };
   } catch (error) {
+    // What the named key is not needed for, it does not change: whoever compares it says more than this would.
+    if (clusterKey !== undefined && isEnclaveManagerError(error, 'forged')) {
+      const chosen = await openKeyring(documents, sealing, { clusterKey }).catch(() => undefined);
+      if (chosen !== undefined) return { keyring: chosen };
+    }
     if (isEnclaveManagerError(error) && ['no-key', 'damaged', 'forged'].includes(error.code)) return { error };
     throw error;
   }

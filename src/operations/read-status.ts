@@ -6,6 +6,7 @@ import { productVersion } from '#model/product.ts';
 import { readCluster } from '#store/cluster.ts';
 import { schemaVersion } from '#store/migrate.ts';
 import type { RunKind } from '#store/runs.ts';
+import { keyChangeUnderWay, type KeyChangeUnderWay } from './change-keys.ts';
 import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Cluster, OperationContext } from './context.ts';
@@ -27,6 +28,8 @@ export interface Status {
   readonly clusterId: string;
   readonly clusterKey: string;
   readonly nodeId: string;
+  /** `null` when no eviction or rotation is incomplete. */
+  readonly keyChange: KeyChangeUnderWay | null;
   readonly database: {
     readonly location: string;
     readonly name: string;
@@ -81,6 +84,7 @@ export async function readStatus(
   const schedules = await readSchedules(database.queries, catalog, settings, row?.createdAt ?? now, now);
   const lastBackup = catalog?.backups.find(({ entry }) => entry.kind !== 'safety')?.entry ?? null;
   const lastDrill = newestDrill(catalog);
+  const keyChange = keyChangeUnderWay(keyring);
   const own = keyring.membership.nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
   const health = judgeHealth({
     repository,
@@ -101,9 +105,11 @@ export async function readStatus(
     failedRuns: Object.values(schedules).flatMap(failedRun),
     onOneDisk: settings.onOneDisk,
     softwareSealing: own?.sealingProvider === 'software',
+    keyChange: keyChange && { ...keyChange, waitingFor: keyChange.waitingFor.map(({ name }) => name) },
   });
   return {
     ...health,
+    keyChange,
     productVersion,
     clusterId: keyring.clusterId,
     clusterKey: keyring.fingerprint,

@@ -44,8 +44,9 @@ export async function openRestoreTarget(
   trust: Trust,
 ): Promise<RestoreTarget> {
   const repository = await newestKeyring(
-    host.repository ?? (await openRepository(host.store, host.sealing)),
+    host.repository ?? (await openRepository(host.store, host.sealing, trust)),
     host.sealing,
+    trust,
   );
   requireMember(repository.keyring);
   const catalog = await readCatalog(host.store, repository.keyring);

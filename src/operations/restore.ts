@@ -7,6 +7,7 @@ import type { Database, DatabaseServer } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { migrate } from '#store/migrate.ts';
 import { updateRestore } from '#store/restores.ts';
+import { bringKeysToRepository } from './bring-keys.ts';
 import type { Host, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
 import { hasImport } from './find-import.ts';
@@ -68,6 +69,7 @@ async function restoreBackup(
 ): Promise<RestoreResult> {
   const begunMs = context.clock.monotonicMs();
   context.progress.phase('looking at the repository');
+  await bringKeysToRepository(context, host);
   const target = await openRestoreTarget(host, options.backup, options.trust);
   await requireVerified(context, target);
   context.crashPoints.reach('restore.planned');

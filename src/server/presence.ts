@@ -33,9 +33,15 @@ export class Presence {
   #acknowledged: string | undefined;
   #trouble: string | undefined;
   #isImporting = false;
+  #refusal: { readonly sentence: string; carriedOut: boolean } | undefined;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
+  }
+
+  /** This host may not serve any more: from the next look on it is not ready, not registered, and writes nothing. */
+  refuse(sentence: string): void {
+    this.#refusal ??= { sentence, carriedOut: false };
   }
 
   /** Until the signal; trouble with the database is reported, never thrown. */
@@ -71,6 +77,7 @@ export class Presence {
 
   async #look(): Promise<void> {
     await this.#endWorkOfFormerLife();
+    if (this.#refusal !== undefined) return await this.#stayOut(this.#refusal);
     if (await hasImportMarker(this.#parts.database)) return await this.#waitForImport();
     this.#isImporting = false;
     const { queries } = this.#parts.database;
@@ -101,6 +108,15 @@ export class Presence {
     this.#registeredIn = life;
     this.#heartbeatMs = nowMs;
     this.#registeredUntilMs = nowMs + registrationMs;
+  }
+
+  async #stayOut(refusal: { readonly sentence: string; carriedOut: boolean }): Promise<void> {
+    if (refusal.carriedOut) return;
+    const { gate, log } = this.#parts;
+    log(refusal.sentence);
+    await gate.close(notReady(refusal.sentence));
+    await this.leave();
+    refusal.carriedOut = true;
   }
 
   /** Somebody replayed an export in place of what this manager served: nobody has checked those rows. */

@@ -16,6 +16,7 @@ import { runAdmission } from './admission.ts';
 import { importNotReady, runImports, untilImportChanges } from './await-import.ts';
 import { proveOnce } from './first-proof.ts';
 import { Gate } from './gate.ts';
+import { runKeyTending } from './key-tending.ts';
 import { Presence } from './presence.ts';
 import { runScheduler } from './scheduler.ts';
 
@@ -108,6 +109,10 @@ async function serveDatabase(
       presence.run(inner.signal),
       runImports({ ...inner, progress: logged(parts.log) }, { host, database, gate, log: parts.log }),
       serveWork(inner, parts, gate, host, opened, address),
+      runKeyTending(
+        { ...inner, progress: logged(parts.log) },
+        { host, database, gate, log: parts.log, refuse: (sentence) => presence.refuse(sentence) },
+      ),
     ]);
     context.signal.throwIfAborted();
   } finally {

@@ -21,6 +21,14 @@ export async function readKeyringDocuments(queries: Queries): Promise<KeyringDoc
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** Another text whenever somebody stored a membership or an epoch. */
+export async function readKeyMark(queries: Queries): Promise<string> {
+  const tables = tablesOf(queries);
+  const members = await tables.selectFrom('memberships').select('number').orderBy('number', 'desc').limit(1).execute();
+  const epochs = await tables.selectFrom('key_epochs').select('epoch').orderBy('epoch', 'desc').limit(1).execute();
+  return `${members[0]?.number ?? 0} ${epochs[0]?.epoch ?? 0}`;
+}
+
 /** Writes what is not there yet. Documents are write-once: other bytes under a known path are `forged`. */
 export async function saveKeyringDocuments(queries: Queries, documents: readonly KeyringDocument[]): Promise<void> {
   const known = new Map((await readKeyringDocuments(queries)).map(({ path, bytes }) => [path, bytes]));

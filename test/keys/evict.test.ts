@@ -13,7 +13,7 @@ import { readSetting, saveSetting } from '#store/settings.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext, makeHost } from '../fixtures/host.ts';
-import { enrolHosts } from '../fixtures/hosts.ts';
+import { enrol, enrolHosts } from '../fixtures/hosts.ts';
 import { freshDatabaseName } from '../fixtures/postgresql.ts';
 import { confirmed, reopen, restoreInto } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
@@ -81,6 +81,12 @@ describe('an evicted host', () => {
       'PROVISIONED',
       'DEACTIVATED',
     ]);
+
+    await enrol(host, third);
+    const joined = await reopen(context, third);
+    expect(joined.keyring).toMatchObject({ isMember: true, keyGeneration: 2, sealedGeneration: 2 });
+    expect(joined.keyring.nodeId).not.toBe(plan.node.nodeId);
+    await createBackup(context, joined, { kind: 'manual' });
   });
 });
 

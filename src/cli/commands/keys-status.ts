@@ -14,7 +14,19 @@ the key of this host. No secret is shown.
 An eviction or a rotation is complete when every host has sealed its credential anew; this says which have not.
 
 Needs the database and the key of this host. Seals the credential of this host anew where that is still to do.`,
-  examples: [{ command: 'enclave-manager keys status', means: 'which keys are in force' }],
+  options: [
+    {
+      flag: '--cluster-key <fingerprint>',
+      help: 'the right key, from a recovery line, where two claim to follow the one this host holds',
+    },
+  ],
+  examples: [
+    { command: 'enclave-manager keys status', means: 'which keys are in force' },
+    {
+      command: 'enclave-manager keys status --cluster-key sha256:…',
+      means: 'after an eviction, where the evicted host forged keys: this host then holds the right one',
+    },
+  ],
   failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key'],
   result: (z) =>
     z.object({
@@ -43,9 +55,12 @@ Needs the database and the key of this host. Seals the credential of this host a
         member: z.boolean(),
       }),
     }),
-  run: async (environment) => {
+  run: async (environment, { options }) => {
     const { keyChangeUnderWay } = await import('#operations/change-keys.ts');
-    const { keyring } = await environment.cluster({ finishImport: false });
+    const { keyring } = await environment.cluster({
+      finishImport: false,
+      ...(typeof options['cluster-key'] === 'string' ? { clusterKey: options['cluster-key'] } : {}),
+    });
     const { nodes, number, currentEpoch } = keyring.membership;
     const own = nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
     const epochs = keyring.epochs.map((epoch) => ({

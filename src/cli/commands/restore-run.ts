@@ -68,7 +68,7 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
     environment.output.requireTerminal();
     const { openRepository } = await import('#operations/open-repository.ts');
     // Before a server is made for it: a host without a key has nothing to restore.
-    const repository = await openRepository(await environment.store(), await environment.sealing());
+    const repository = await openRepository(await environment.store(), await environment.sealing(), asked.trust);
     const plan = await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: true, repository });
     // Where this host has no key the restore itself says so, and who has one; there is nothing to ask.
     if (plan.openableHere) {
