@@ -17,7 +17,7 @@ interface Rows {
 
 /**
  * Compares every row of a replayed export with the backup, by the order-independent digest that drills use. Each
- * difference is a sentence; none: they are equal. Throws `damaged` where the repository no longer has the rows.
+ * difference is a sentence; none: they are equal. Its tables must be those of the backup's schema. Throws `damaged` where the repository no longer has the rows.
  */
 export async function compareImport(
   context: OperationContext,
@@ -25,7 +25,7 @@ export async function compareImport(
   manifest: Manifest,
   database: Database,
 ): Promise<string[]> {
-  const differences = await compareTables(manifest, database);
+  const differences = await compareMigrations(manifest, database);
   if (differences.length > 0) return differences;
   context.progress.phase('comparing every row', manifest.summary.logicalBytes * 2);
   const wanted = await digestBackup(context, repository, manifest);
@@ -37,21 +37,11 @@ export async function compareImport(
   });
 }
 
-async function compareTables({ tables, migrations }: Manifest, database: Database): Promise<string[]> {
-  const present = new Set(await database.tableNames());
-  const missing = ['schema_migrations', ...tables.map(({ name }) => name)].filter((table) => !present.has(table));
-  if (missing.length > 0) return missing.map((table) => `table "${table}" is missing`);
-  const differences: string[] = [];
-  const applied = (await appliedMigrations(database.queries)).map(({ version, checksum }) => `${version} ${checksum}`);
-  if (applied.join() !== migrations.map(({ version, checksum }) => `${version} ${checksum}`).join())
-    differences.push('table "schema_migrations" names other migrations than the backup');
-  for (const { name, columns } of tables) {
-    const found = (await database.tableColumns(name)).columns.map((column) => `${column.name} ${column.type}`);
-    const wanted = columns.map((column) => `${column.name} ${column.type}`);
-    if (found.toSorted().join() !== wanted.toSorted().join())
-      differences.push(`table "${name}" has other columns than the backup`);
-  }
-  return differences;
+async function compareMigrations({ migrations }: Manifest, database: Database): Promise<string[]> {
+  const text = ({ version, checksum }: { version: number; checksum: string }): string => `${version} ${checksum}`;
+  const applied = (await appliedMigrations(database.queries)).map(text);
+  if (applied.join() === migrations.map(text).join()) return [];
+  return ['table "schema_migrations" names other migrations than the backup'];
 }
 
 async function digestBackup(

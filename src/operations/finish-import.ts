@@ -18,6 +18,7 @@ import { holdToMemory } from './hold-to-memory.ts';
 import { importCheckPlace, readImportCheck, type ImportCheck } from './import-check.ts';
 import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-import.ts';
 import { openImport, type OpenedImport } from './open-import.ts';
+import { requireSchema } from './require-schema.ts';
 import { rememberNode } from './remember-node.ts';
 import { rememberSequence } from './remember-sequence.ts';
 
@@ -98,7 +99,7 @@ async function finishUnderLease(
 ): Promise<FinishedImport> {
   const { keyring, manifest } = opened;
   const place = await importCheckPlace(host, opened);
-  const check = readImportCheck(opened, place) ?? (await checkRows(context, database, opened, options));
+  const check = readImportCheck(opened, place) ?? (await checkRows(context, host, database, opened, options));
   context.crashPoints.reach('import.compared');
   const sealed = sealColumn(keyring.currentEpoch, place, Buffer.from(JSON.stringify(check)), context.randomness);
   await database.transaction(async (queries) => {
@@ -125,10 +126,12 @@ async function finishUnderLease(
 
 async function checkRows(
   context: OperationContext,
+  host: Host,
   database: Database,
   opened: OpenedImport,
   { trust, confirm }: FinishOptions,
 ): Promise<ImportCheck> {
+  await requireSchema(context, host, database, opened.manifest);
   const compared = await compare(context, database, opened, trust);
   refuseDifferences(opened.manifest.summary.id, compared.differences, trust);
   const check = { ...compared, acceptedFor: trust.kind === 'accepted' ? trust.clusterKey : null };

@@ -213,6 +213,32 @@ export function databaseTransferContract(scope: ContractScope): void {
     });
   });
 
+  describe('definitions', () => {
+    const script = `CREATE TABLE parent (id int8 PRIMARY KEY, code text NOT NULL UNIQUE);
+      CREATE TABLE child (id int8 PRIMARY KEY, parent int8 REFERENCES parent (id), body text CHECK (body <> ''));
+      CREATE INDEX child_parent ON child (parent)`;
+    const texts = async (more: string): Promise<string[]> =>
+      (await (await scope.openFresh(`${script}; ${more}`)).definitions()).map(({ text }) => text);
+
+    it('are the same for databases that were made alike, whatever rows they hold', async () => {
+      const found = await texts(`INSERT INTO parent VALUES (1, 'x')`);
+      expect(found).toEqual(await texts(''));
+      expect(found).toEqual(expect.arrayContaining([expect.stringContaining('child_parent')]));
+    });
+
+    it.each([
+      'DROP INDEX child_parent',
+      'ALTER TABLE child DROP CONSTRAINT child_parent_fkey',
+      'ALTER TABLE child DROP CONSTRAINT child_body_check',
+      'ALTER TABLE parent ALTER COLUMN code DROP NOT NULL',
+      `ALTER TABLE parent ALTER COLUMN code SET DEFAULT 'x'`,
+      'ALTER TABLE parent ADD COLUMN more text',
+      'CREATE VIEW seen AS SELECT * FROM parent',
+    ])('tell of %s', async (change) => {
+      expect(await texts(change)).not.toEqual(await texts(''));
+    });
+  });
+
   describe('detachIndexes', () => {
     const script = `CREATE TABLE parent (id int8 PRIMARY KEY, code text NOT NULL, CONSTRAINT codes UNIQUE (code));
       CREATE TABLE child (a int8, b int8, parent int8 NOT NULL REFERENCES parent ON DELETE CASCADE, code text REFERENCES parent (code) DEFERRABLE, body text CHECK (body <> ''), PRIMARY KEY (b, a));

@@ -76,6 +76,11 @@ export interface Database {
   tableNames(): Promise<string[]>;
   /** Columns in their order in the table, the primary key's first; `keyColumns` counts those. */
   tableColumns(table: string): Promise<TableColumns>;
+  /**
+   * All that was made in this database besides rows: tables, columns, constraints, indexes, and whatever acts by itself,
+   * such as triggers, rules and functions. Sorted; the same for two databases of one server that were made alike.
+   */
+  definitions(): Promise<Definition[]>;
   /** Drops every index and foreign key that is not needed while rows are loaded. */
   detachIndexes(): Promise<DetachedIndexes>;
   /** Number of rows now. */
@@ -97,6 +102,13 @@ export interface RowMarker {
 export interface TableColumns {
   readonly columns: readonly TableColumn[];
   readonly keyColumns: number;
+}
+
+export interface Definition {
+  /** `null` for what belongs to no table. */
+  readonly table: string | null;
+  /** For people, and to be compared. */
+  readonly text: string;
 }
 
 export interface TableColumn {

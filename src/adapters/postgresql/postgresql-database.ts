@@ -4,6 +4,7 @@ import type { RunningBackends } from '#postgresql-protocol/running-backends.ts';
 import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
 import { describeOptions, type PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
 import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
+import { readDefinitions } from './definitions.ts';
 import { detachIndexes } from './indexes.ts';
 import { openQueryPool } from '#postgresql-protocol/query-pool.ts';
 import { runSerializable } from '#postgresql-protocol/serializable.ts';
@@ -29,6 +30,7 @@ export function openDatabase(server: PostgresqlOptions, name: string, connection
     snapshot: (tables) => openSnapshot(options, tables, running),
     tableNames: () => tableNames(pool.rows),
     tableColumns: (table) => tableColumns(pool.rows, table),
+    definitions: () => readDefinitions(pool.rows),
     detachIndexes: () => detachIndexes(pool, Math.min(2, connections)),
     countRows: (table) =>
       pool.inTransaction(async (rows) => {

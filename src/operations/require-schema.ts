@@ -1,0 +1,53 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Manifest } from '#format/manifest.ts';
+import { timedId } from '#model/identifiers.ts';
+import { stagingName } from '#model/restore-names.ts';
+import type { Database, Definition } from '#ports/database.ts';
+import { importMarkerTable } from '#store/import-marker.ts';
+import { migrate } from '#store/migrate.ts';
+import type { Host, OperationContext } from './context.ts';
+
+const mostNamed = 3;
+
+/**
+ * Rows that are right can still be kept by tables that are not: an index or a foreign key that is missing, or a trigger
+ * that whoever wrote the SQL left behind and that would run as this manager. Compares with a database made for it; where a
+ * crash leaves that one, `restore cleanup` removes it. Throws `rows-differ`; nobody can accept that.
+ */
+export async function requireSchema(
+  context: OperationContext,
+  { server }: Pick<Host, 'server'>,
+  database: Database,
+  { summary }: Manifest,
+): Promise<void> {
+  context.progress.phase('comparing the tables');
+  const name = stagingName(server.liveName, timedId(context.clock.now(), context.randomness.bytes(6)));
+  await server.createDatabase(name);
+  const made = server.open(name, { connections: 1 });
+  try {
+    await migrate(made, { to: summary.schemaVersion });
+    refuse(summary, await made.definitions(), await database.definitions());
+  } finally {
+    await made.close();
+    await server.dropDatabase(name);
+  }
+}
+
+function refuse({ id, schemaVersion }: Manifest['summary'], wanted: Definition[], found: Definition[]): void {
+  const [want, have] = [textsOf(wanted), textsOf(found)];
+  const missing = [...want].filter((text) => !have.has(text)).map((text) => `lacks ${text}`);
+  const strange = [...have].filter((text) => !want.has(text)).map((text) => `has ${text}`);
+  const differences = [...missing, ...strange].map((text) => text.slice(0, 200));
+  if (differences.length === 0) return;
+  const more = differences.length > mostNamed ? `; and ${differences.length - mostNamed} more` : '';
+  throw new EnclaveManagerError(
+    'rows-differ',
+    `the tables of the import are not those of schema ${schemaVersion}: it ${differences.slice(0, mostNamed).join('; it ')}${more}`,
+    {
+      hint: `Drop and create the database and replay an export that nobody changed, or restore: restore run ${id}.`,
+    },
+  );
+}
+
+const textsOf = (definitions: readonly Definition[]): Set<string> =>
+  new Set(definitions.filter(({ table }) => table !== importMarkerTable).map(({ text }) => text));
