@@ -1,23 +1,12 @@
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { S3Store } from '#adapters/s3/s3-store.ts';
-import type { Cluster } from '#operations/context.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { openRepository } from '#operations/open-repository.ts';
-import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
 import { verifyBackups } from '#operations/verify-backup.ts';
-import type { S3Connection } from '#ports/object-store.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
-import { makeContext, makeHost, type TestContext, type TestHost } from '../fixtures/host.ts';
-import { freshBucket } from '../fixtures/object-storage/buckets.ts';
-import { cephServer, cephUnavailable } from '../fixtures/object-storage/ceph.ts';
-import {
-  startFaultProxy,
-  type Fault,
-  type FaultProxy,
-  type SeenRequest,
-} from '../fixtures/object-storage/fault-proxy.ts';
+import { makeHost, type TestHost } from '../fixtures/host.ts';
+import { cephUnavailable } from '../fixtures/object-storage/ceph.ts';
 import {
   answer,
   cutWithFittingLength,
@@ -37,37 +26,18 @@ import {
   swallowReply,
   webPage,
 } from '../fixtures/object-storage/faults.ts';
+import {
+  breakOnce,
+  limits,
+  makeProxiedCluster,
+  same,
+  trulyListed,
+  type ProxiedCluster,
+  type Step,
+} from '../fixtures/object-storage/proxied-cluster.ts';
 import { freshDatabaseName } from '../fixtures/postgresql.ts';
 import { confirmed, restoreInto } from '../fixtures/restoring.ts';
 import { addSettings } from '../fixtures/rows.ts';
-
-const limits = { idleMs: 800, requestMs: 20_000, attempts: 6, firstPauseMs: 5, longestPauseMs: 20 };
-
-interface Bench {
-  readonly proxy: FaultProxy;
-  readonly direct: S3Connection;
-  readonly host: TestHost;
-  readonly context: TestContext;
-  readonly cluster: Cluster;
-}
-
-/** A cluster with one backup in a bucket behind the proxy, and rows that no backup has yet. */
-async function bench(): Promise<Bench> {
-  const server = await cephServer();
-  const direct = await freshBucket(server);
-  const proxy = await startFaultProxy(server.endpoint);
-  const store = new S3Store({ ...direct, endpoint: proxy.endpoint, limits });
-  onTestFinished(() => store.close());
-  const host = await makeHost({ store });
-  const context = makeContext();
-  const { cluster } = await openOrCreateCluster(context, host);
-  onTestFinished(() => cluster.database.close());
-  await createBackup(context, cluster, { kind: 'manual' });
-  await addSettings(cluster.database, 50);
-  return { proxy, direct, host, context, cluster };
-}
-
-type Step = readonly [name: string, matches: (request: SeenRequest) => boolean, kind: 'get' | 'list' | 'put'];
 
 const backupSteps: readonly Step[] = [
   ['marker', gets('/enclave-manager.json'), 'get'],
@@ -95,29 +65,9 @@ const restoreSteps: readonly Step[] = [
   ['chunk', gets('/chunks/'), 'get'],
 ];
 
-/** Breaks the first request of every step; the steps whose fault never fired are the answer. */
-function breakOnce(proxy: FaultProxy, steps: readonly Step[], faults: Readonly<Record<Step[2], Fault>>) {
-  const injected = steps.map(([name, matches, kind]) => ({ name, injected: proxy.inject(matches, faults[kind]) }));
-  return (): string[] => injected.filter(({ injected: { fired } }) => fired !== 1).map(({ name }) => name);
-}
-
-async function backUp({ context, cluster }: Bench): Promise<BackupResult> {
+async function backUp({ context, cluster }: ProxiedCluster): Promise<BackupResult> {
   return await createBackup(context, cluster, { kind: 'manual' });
 }
-
-/** What really lies in the bucket: ids that are listed as authentic, none of which lacks a chunk. */
-async function trulyListed({ direct, cluster }: Bench): Promise<string[]> {
-  const store = new S3Store(direct);
-  onTestFinished(() => store.close());
-  const catalog = await readCatalog(store, cluster.keyring);
-  expect(catalog.rejected).toEqual([]);
-  const ids = catalog.backups.map(({ entry }) => entry.id);
-  const { failed, bad } = await verifyBackups(makeContext(), { store, keyring: cluster.keyring }, ids);
-  expect({ failed, bad }).toEqual({ failed: [], bad: [] });
-  return ids;
-}
-
-const same = (fault: Fault): Record<Step[2], Fault> => ({ get: fault, list: fault, put: fault });
 
 beforeEach((context) => {
   if (cephUnavailable !== undefined) context.skip(cephUnavailable);
@@ -144,7 +94,7 @@ describe('backup, verification and restore succeed truly', { timeout: 240_000 },
       { get: flipInReply, list: cutWithoutLength, put: answer(409, 'ConditionalRequestConflict') },
     ],
   ] as const)('when the connection %s once at every step', async (_, faults) => {
-    const ready = await bench();
+    const ready = await makeProxiedCluster();
     const { proxy, host, context, cluster } = ready;
     const before = await dumpDatabase(cluster.database);
 
@@ -172,7 +122,7 @@ const hostOnStore = async (host: TestHost): Promise<TestHost> =>
 
 describe('a step that always fails', { timeout: 240_000 }, () => {
   it('ends each backup with a typed error, lists nothing and loses nothing; the next one succeeds', async () => {
-    const ready = await bench();
+    const ready = await makeProxiedCluster();
     for (const [name, matches] of backupSteps.slice(0, -1)) {
       const injected = ready.proxy.inject(matches, answer(500, 'InternalError'), Infinity);
       await expect(backUp(ready), name).rejects.toMatchObject({ code: 'repository-unreachable' });
@@ -185,7 +135,7 @@ describe('a step that always fails', { timeout: 240_000 }, () => {
   });
 
   it('lists the backup when only the record of its verification could not be stored', async () => {
-    const ready = await bench();
+    const ready = await makeProxiedCluster();
     const injected = ready.proxy.inject(puts('/verifications/'), answer(500, 'InternalError'), Infinity);
     await expect(backUp(ready)).rejects.toMatchObject({ code: 'repository-unreachable' });
     expect(injected.fired).toBe(limits.attempts);
@@ -194,7 +144,7 @@ describe('a step that always fails', { timeout: 240_000 }, () => {
   });
 
   it('ends a restore with a typed error, and leaves no database behind that could be taken for restored', async () => {
-    const ready = await bench();
+    const ready = await makeProxiedCluster();
     await backUp(ready);
     for (const [name, matches] of restoreSteps) {
       const injected = ready.proxy.inject(matches, answer(500, 'InternalError'), Infinity);
@@ -213,7 +163,7 @@ describe('a step that always fails', { timeout: 240_000 }, () => {
 
 describe('a store that shows late what was stored', () => {
   it('does not make a backup believe that its chunks are missing, nor reuse a sequence', async () => {
-    const ready = await bench();
+    const ready = await makeProxiedCluster();
     await backUp(ready);
     await addSettings(ready.cluster.database, 50, 'more');
     const stale = [lists('/chunks/'), lists('/backups/')].map((matches) =>
