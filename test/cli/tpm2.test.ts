@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { runCommand, runJson, startCommand } from '../fixtures/command.ts';
 import { temporaryDirectory } from '../fixtures/host.ts';
+import { freshDatabaseName, startTestServer } from '../fixtures/postgresql.ts';
 import { swtpmUnavailable, TestTpm } from '../fixtures/swtpm.ts';
 
 beforeEach((context) => {
@@ -129,6 +130,57 @@ describe('a host with a TPM', { timeout: 240_000 }, () => {
     mkdirSync(join(machine.dataDirectory, 'tpm-approvals'));
     writeFileSync(join(machine.dataDirectory, 'tpm-approvals', '2026-12.json'), JSON.stringify(approval));
     expect(await runJson(['backup', 'create'], machine)).toMatchObject({ kind: 'manual' });
+  });
+
+  it('is invited by its hardware, and keeps its place when its firmware changes', async () => {
+    const { connection, server } = await startTestServer();
+    const name = freshDatabaseName();
+    const passwordFile = join(temporaryDirectory(), 'password');
+    writeFileSync(passwordFile, `${connection.password}\n`);
+    const shared = {
+      ENCLAVE_MANAGER_DATABASE_URL: `postgres://${connection.user}@/${name}?host=${connection.host}`,
+      ENCLAVE_MANAGER_DATABASE_PASSWORD_FILE: passwordFile,
+      ENCLAVE_MANAGER_REPOSITORY: temporaryDirectory(),
+    };
+    const [tpmA, tpmB] = [await TestTpm.start(), await TestTpm.start()];
+    const hosts = [machineWith(tpmA), machineWith(tpmB)].map((each, index) => ({
+      ...each,
+      env: { ...each.env, ...shared, ENCLAVE_MANAGER_NODE_NAME: `host-${'ab'[index]}` },
+    }));
+    const [first, second] = [hosts[0]!, hosts[1]!];
+    const serve = startCommand(['serve'], first);
+    onTestFinished(() => void serve.child.kill('SIGKILL'));
+    await serve.saw(/Stop with Ctrl-C/);
+    const tokenFile = join(temporaryDirectory(), 'token');
+    const enrol = async (flags: readonly string[]) => {
+      const { token } = z.object({ token: z.string() }).parse(await runJson(['node', 'invite', ...flags], first));
+      writeFileSync(tokenFile, token);
+      return z
+        .object({ nodeId: z.string(), grade: z.string() })
+        .parse(await runJson(['node', 'enrol', '--token-file', tokenFile], second));
+    };
+    const { hardwareIdentity } = z
+      .object({ hardwareIdentity: z.string() })
+      .parse(await runJson(['node', 'measure'], second));
+
+    const enrolled = await enrol(['--hardware', hardwareIdentity]);
+    tpmB.extend(0);
+    expect(await failureOf(['keys', 'status'], second)).toMatchObject({ exitCode: 21 });
+    const again = await enrol([]);
+
+    expect(enrolled.grade).toBe('tpm2-confirmed');
+    expect(again).toEqual(enrolled);
+    expect(await runJson(['keys', 'status'], second)).toMatchObject({
+      node: { nodeId: enrolled.nodeId, member: true },
+    });
+    const nodes = await runJson(['node', 'list'], first);
+    expect(nodes).toMatchObject([
+      { name: 'host-a' },
+      { nodeId: enrolled.nodeId, grade: 'tpm2-confirmed', epochs: [1] },
+    ]);
+    serve.child.kill('SIGTERM');
+    expect((await serve.ended).exitCode).toBe(0);
+    await server.dropDatabase(name);
   });
 
   it('keeps to what was decided when it joined', async () => {
