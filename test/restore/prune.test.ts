@@ -1,7 +1,9 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '#adapters/system/clock.ts';
 import type { BackupKind } from '#model/backup.ts';
+import type { CrashPoint } from '#model/crash-point.ts';
 import type { RetentionPolicy } from '#model/retention.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { prune, previewPrune, type PruneResult } from '#operations/prune.ts';
@@ -20,6 +22,7 @@ import {
 } from '../fixtures/repository.ts';
 import { restoreInto } from '../fixtures/restoring.ts';
 import { addSettings, addUsers } from '../fixtures/rows.ts';
+import { pausedReaders } from '../fixtures/workers.ts';
 import { filesBelow, letTimePassBelow } from '../fixtures/files.ts';
 
 const hourMs = 3_600_000;
@@ -261,5 +264,96 @@ describe('prune', () => {
     const [anew] = await objectsOfTable(host, cluster.keyring, next.id, 'users');
     expect(anew?.slice(0, 64)).toBe(own?.slice(0, 64));
     expect(anew).not.toBe(own);
+  });
+});
+
+describe('a backup beside a prune', () => {
+  it('that took longer than half of the shortest grace is not listed, and the next one finds its chunks stored', async () => {
+    const made = await makeCluster();
+    const { context, host, cluster } = made;
+    await addUsers(cluster.database, 5);
+    let passedMs = 0;
+    const clock = {
+      ...systemClock,
+      now: () => systemClock.now(),
+      monotonicMs: () => systemClock.monotonicMs() + passedMs,
+    };
+    const crashPoints = {
+      reach: (point: CrashPoint) => void (point === 'backup.confirmed' && (passedMs += 12 * hourMs)),
+    };
+
+    await expect(createBackup({ ...context, clock, crashPoints }, cluster, { kind: 'manual' })).rejects.toMatchObject({
+      code: 'lease-held',
+      message: expect.stringContaining('the backup took 12 hours'),
+    });
+
+    expect(passedMs).toBe(12 * hourMs);
+    expect(await listedBackups(host, cluster.keyring)).toEqual([]);
+    expect(await backUp(made)).toMatchObject({ newChunks: 0, sequence: 1 });
+  });
+
+  it('that loses an object while its manifest is written takes itself off the list', async () => {
+    const made = await makeCluster();
+    const { context, host, cluster } = made;
+    await addUsers(cluster.database, 5);
+    let lost: string | undefined;
+    const crashPoints = {
+      reach: (point: CrashPoint) => {
+        if (point !== 'backup.manifest-written') return;
+        [lost] = chunkObjects(host);
+        rmSync(objectFile(host, `chunks/${lost!.slice(0, 2)}/${lost}`));
+        expect(filesBelow(objectFile(host, 'backups'))).toHaveLength(1);
+      },
+    };
+
+    await expect(createBackup({ ...context, crashPoints }, cluster, { kind: 'manual' })).rejects.toMatchObject({
+      code: 'damaged',
+      exitCode: 20,
+      message: expect.stringContaining('was taken off the list'),
+    });
+
+    expect(lost).toBeDefined();
+    expect(await listedBackups(host, cluster.keyring)).toEqual([]);
+  });
+
+  it('keeps prune out for as long as it has the lease', async () => {
+    const made = await threeBackups();
+    const { context, cluster, host } = made;
+    const { startWorker, waiting, go } = pausedReaders();
+    const running = createBackup({ ...context, startWorker }, cluster, { kind: 'manual' });
+    await Promise.race([waiting, running]);
+
+    await expect(pruneBy(made, { last: 1 })).rejects.toMatchObject({ code: 'lease-held', exitCode: 13 });
+    expect(await listedBackups(host, cluster.keyring)).toHaveLength(3);
+    go();
+
+    await expectRestorable(made, (await running).id);
+  });
+
+  it('whose lease prune took over while it stood still lists nothing, and prune keeps its chunks for a grace', async () => {
+    const made = await makeCluster();
+    const { context, cluster, host } = made;
+    await addUsers(cluster.database, 5);
+    const crashPoints = {
+      reach: (point: CrashPoint) => {
+        if (point !== 'backup.confirmed') return;
+        stolen = sql`UPDATE leases SET expires_at = now() - INTERVAL '1 second' WHERE name = 'operation'`
+          .execute(cluster.database.queries)
+          .then(async () => await pruneBy(made, { last: 1 }));
+      },
+    };
+    let stolen: Promise<PruneResult> | undefined;
+    const attempt = createBackup({ ...context, crashPoints }, cluster, { kind: 'manual' });
+    await expect(attempt).rejects.toMatchObject({ code: 'lease-held' });
+
+    const pruned = await stolen;
+    expect(pruned?.condemned.objects).toBeGreaterThan(0);
+    expect(await listedBackups(host, cluster.keyring)).toEqual([]);
+    letTimePass(made, graceMs);
+    const next = await backUp(made);
+    expect(next.newChunks).toBe(next.totalChunks);
+    // The next backup read its own objects back, so that those of the one that stood still are needed by nobody.
+    expect((await pruneBy(made, { last: 1 })).deleted).toEqual(pruned?.condemned);
+    await expectRestorable(made, next.id);
   });
 });
