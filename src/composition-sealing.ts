@@ -2,6 +2,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Configuration } from '#config/configuration.ts';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
@@ -12,7 +13,9 @@ import { systemRandomness } from '#adapters/system/randomness.ts';
 import { readText } from '#adapters/system/read-text.ts';
 import { findTpm } from '#adapters/tpm2/find-tpm.ts';
 import { createTpm2Sealing } from '#adapters/tpm2/tpm2-sealing.ts';
+import { collateralSchema, type Collateral } from '#attestation/collateral.ts';
 import { readTpmAuthorities } from '#attestation/tpm/endorsement-certificate.ts';
+import type { HardwareTrust } from '#operations/hardware-trust.ts';
 import { parseApprovalKey } from '#model/tpm/approval.ts';
 import type { Sealing, SealingProvider } from '#ports/sealing.ts';
 
@@ -68,6 +71,8 @@ async function findHardware({ sealing, database }: Configuration): Promise<Seali
   );
 }
 
+const maxCollateralBytes = 16 * 1024 * 1024;
+
 async function isThere(path: string): Promise<boolean> {
   return await access(path).then(
     () => true,
@@ -106,8 +111,29 @@ async function readApprovalKey(file: string | undefined): Promise<KeyObject | un
   });
 }
 
-/** The makers of TPMs that count when a host is enrolled. */
-export async function openTpmAuthorities({ sealing }: Configuration): Promise<readonly X509Certificate[]> {
+/** Whose word counts for the hardware of hosts that are enrolled. */
+export async function openHardwareTrust(configuration: Configuration): Promise<HardwareTrust> {
+  const { sgxCollateralFile, sgxSigners: signers } = configuration.sealing;
+  const tpmAuthorities = await openTpmAuthorities(configuration);
+  if (sgxCollateralFile === undefined) return { tpmAuthorities };
+  return { tpmAuthorities, sgx: { collateral: await readCollateral(sgxCollateralFile), signers } };
+}
+
+async function readCollateral(file: string): Promise<readonly Collateral[]> {
+  try {
+    const value: unknown = JSON.parse(await readText(file, process.stdin, maxCollateralBytes));
+    return z.array(collateralSchema).parse(Array.isArray(value) ? value : [value]);
+  } catch (error) {
+    const reason =
+      error instanceof z.ZodError ? `${error.issues[0]?.path.join('.')} is missing or wrong` : String(error);
+    throw new EnclaveManagerError('configuration', `ENCLAVE_MANAGER_SGX_COLLATERAL=${file} cannot be used: ${reason}`, {
+      hint: 'Name a file with the collateral of a platform as JSON, or a list of them, or unset it.',
+      cause: error,
+    });
+  }
+}
+
+async function openTpmAuthorities({ sealing }: Configuration): Promise<readonly X509Certificate[]> {
   const file = sealing.tpm.authoritiesFile;
   if (file === undefined) return [];
   try {

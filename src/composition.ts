@@ -25,7 +25,7 @@ import { workerThread } from '#pipeline/worker-thread.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { StoreExaminer } from '#ports/store-examiner.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
-import { openSealing, openTpmAuthorities } from './composition-sealing.ts';
+import { openSealing, openHardwareTrust } from './composition-sealing.ts';
 
 export interface ProcessFacts {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -80,7 +80,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
       const { openForServing } = await import('./composition-databases.ts');
       const { sealing, ...choice } = await openSealing(configuration, { joining: false });
       hooks.log(`the key of this host is sealed by ${choice.provider}: ${choice.why}`);
-      const tpmAuthorities = await openTpmAuthorities(configuration);
+      const hardwareTrust = await openHardwareTrust(configuration);
       const lock = await ownForServing({ dataDirectory, signal, log: hooks.log, clock: systemClock });
       try {
         await serve(context, {
@@ -93,7 +93,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
             server,
             store: configuration.repository.kind === 'none' ? undefined : await openStore(configuration.repository),
             sealing,
-            tpmAuthorities,
+            hardwareTrust,
             localState: openLocalState(configuration.dataDirectory),
             node: { name: configuration.nodeName, site: configuration.site ?? null },
           }),

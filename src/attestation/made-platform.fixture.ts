@@ -60,11 +60,16 @@ export interface MadePlatform {
   readonly rootKey: string;
 }
 
-export function makePlatform(changes: Partial<MadeTerms> = {}): MadePlatform {
-  const terms = { ...usual, ...changes };
+/** Intel's part, so that several platforms are of one world. */
+export function makeWorld() {
   const root = authority('Intel SGX Root CA', 1, undefined);
   const platformCa = authority('Intel SGX PCK Processor CA', 2, root);
-  const otherCa = authority('Intel SGX PCK Platform CA', 3, root);
+  return { root, platformCa, otherCa: authority('Intel SGX PCK Platform CA', 3, root) };
+}
+
+export function makePlatform(changes: Partial<MadeTerms> = {}, world = makeWorld()): MadePlatform {
+  const { root, platformCa, otherCa } = world;
+  const terms = { ...usual, ...changes };
   const signer = authority(terms.tcbSignerName, 4, root, { ca: false });
   const pck = authority('Intel SGX PCK Certificate', 5, platformCa, { ca: false, extension: sgxExtension(terms) });
   const lister = terms.listAuthority === 'same' ? platformCa : otherCa;

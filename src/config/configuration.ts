@@ -37,6 +37,8 @@ export interface SealingSetting {
   readonly keyFile: string;
   /** Of Gramine's attestation files. */
   readonly sgxDirectory: string;
+  readonly sgxCollateralFile: string | undefined;
+  readonly sgxSigners: readonly string[];
   readonly tpm: {
     /** How tpm2-tools name the device. */
     readonly tcti: string;
@@ -94,6 +96,8 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
       choice: values.sealing!,
       keyFile,
       sgxDirectory: values.sgxDirectory!,
+      sgxCollateralFile: values.sgxCollateral,
+      sgxSigners: values.sgxSigners ?? [],
       tpm: {
         tcti: values.tpmTcti!,
         named: settings.some(({ name, source }) => name === 'tpmTcti' && source !== 'default'),

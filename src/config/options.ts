@@ -16,6 +16,7 @@ import {
   parseScheduleText,
   parseSealing,
   parseSecret,
+  parseSigners,
   parseTcti,
 } from './values.ts';
 
@@ -81,6 +82,22 @@ export const options = {
     default: '/dev/attestation',
     help: 'where Gramine shows an enclave its keys and quotes',
     parse: parsePath,
+  }),
+  sgxCollateral: option({
+    environment: 'ENCLAVE_MANAGER_SGX_COLLATERAL',
+    flag: '--sgx-collateral <file>',
+    default: undefined,
+    defaultMeans: 'no quote counts',
+    help: 'what Intel says of the platforms that may join, as PCS or a quote provider gives it: JSON of one, or a list',
+    parse: parsePath,
+  }),
+  sgxSigners: option({
+    environment: 'ENCLAVE_MANAGER_SGX_SIGNERS',
+    flag: '--sgx-signers <list>',
+    default: undefined,
+    defaultMeans: 'no quote counts',
+    help: 'MRSIGNER of the enclaves that may join as attested: 64 hex digits each, with commas between',
+    parse: parseSigners,
   }),
   tpmTcti: option({
     environment: 'ENCLAVE_MANAGER_TPM_TCTI',

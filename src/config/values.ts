@@ -74,6 +74,12 @@ export function parsePcrs(text: string): PcrSelection {
   throw new OptionProblem('is not a selection of registers', 'Write sha256: and numbers from 0 to 23: sha256:0,7,14.');
 }
 
+export function parseSigners(text: string): readonly string[] {
+  const signers = text.split(',').map((signer) => signer.trim().toLowerCase());
+  if (signers.length <= 100 && signers.every((signer) => /^[0-9a-f]{64}$/.test(signer))) return signers;
+  throw new OptionProblem('is not a list of MRSIGNER values', 'Write 64 hex digits each, with commas between.');
+}
+
 /** Empty means none. */
 export function parseScheduleText(text: string): Schedule | undefined {
   const schedule = parseSchedule(text);

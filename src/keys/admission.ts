@@ -12,7 +12,7 @@ import { type CredentialPayload, maxNodes, type MemberNode, membersSchema } from
 
 /** What is known of a joining host's hardware. What it says itself of its grade counts for nothing. */
 export interface HardwareProof {
-  readonly grade: 'unattested' | 'tpm2-confirmed' | 'tpm2-certified';
+  readonly grade: 'unattested' | 'tpm2-confirmed' | 'tpm2-certified' | 'sgx-attested' | 'sgx-out-of-date';
   /** It showed that it is the hardware whose identity it names. */
   readonly isProved: boolean;
 }

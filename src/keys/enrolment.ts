@@ -7,6 +7,7 @@ import type { OpenedKeyring } from './opened-keyring.ts';
 export { admitNode, type HardwareProof } from './admission.ts';
 export { answerJoinChallenge, isRightAnswer, newJoinChallenge } from './join-challenge.ts';
 export {
+  evidenceBinding,
   findClusterKey,
   type JoinRequest,
   newJoinRequest,

@@ -76,7 +76,7 @@ export async function answerJoinChallenge(
   const bytesOf = (name: keyof typeof parts): Buffer => Buffer.from(parts[name], 'base64');
   const sealed = Buffer.from(node.sealedCredential, 'base64');
   const asked = { credentialBlob: bytesOf('credentialBlob'), encryptedSecret: bytesOf('encryptedSecret') };
-  const first = await sealing.evidence?.answer(sealed, asked);
+  const first = await sealing.evidence?.answer?.(sealed, asked);
   const wrapped = { encapsulatedKey: bytesOf('encapsulatedKey'), ciphertext: bytesOf('ciphertext') };
   const second = await openWithOwnKey(sealing, sealed, wrapped, bindingOf(clusterId, node));
   if (first === undefined || second === undefined) throw refused('is for other hardware or another key');

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { type ClusterId, type CredentialId, isUuid, type NodeId } from '#model/identifiers.ts';
@@ -10,7 +10,8 @@ import { type KeyringDocument, readEntries } from './keyring-entry.ts';
 import { newCredential } from './new-cluster.ts';
 import type { KeyPorts } from './next-generation.ts';
 import { checkNewNode, type NewNode } from './node-name.ts';
-import { base64, credentialSchema } from './payloads.ts';
+import { encodeFields } from './pae.ts';
+import { base64, type CredentialPayload, credentialSchema } from './payloads.ts';
 
 /** The cluster that a joining host is about to trust. */
 export interface ClusterKey {
@@ -73,7 +74,7 @@ export async function newJoinRequest(
   node: NewNode,
 ): Promise<NewJoinRequest> {
   checkNewNode(node);
-  const { secret, fingerprint } = parseToken(input.token);
+  const { inviteId, secret, fingerprint } = parseToken(input.token);
   const { clusterId, keyGeneration, clusterVerifyKey } = input;
   if (fingerprintOf(clusterVerifyKey) !== fingerprint) {
     throw new EnclaveManagerError(
@@ -86,13 +87,22 @@ export async function newJoinRequest(
   }
   const credential = await newCredential(input, { clusterId, keyGeneration, clusterVerifyKey }, node);
   const verifyKey = clusterVerifyKey.toString('base64');
-  const evidence = await input.sealing.evidence?.collect(Buffer.from(credential.sealedCredential, 'base64'));
+  const sealed = Buffer.from(credential.sealedCredential, 'base64');
+  const evidence = await input.sealing.evidence?.collect(sealed, evidenceBinding(inviteId, clusterId, credential));
   const shown = evidence === undefined ? {} : { evidence: evidence.toString('base64') };
   const content: JoinRequest = { formatVersion, clusterId, keyGeneration, verifyKey, node: credential, ...shown };
   const request = Buffer.from(JSON.stringify(content));
   const mac = joinRequestMac(joinRequestMacKey(secret), request);
   secret.fill(0);
   return { nodeId: credential.nodeId, credentialId: credential.credentialId, content, request, mac };
+}
+
+/** What signed evidence is over: this host's new key, for this cluster, in answer to this invite, which counts once. */
+export function evidenceBinding(inviteId: string, clusterId: ClusterId, node: CredentialPayload): Buffer {
+  const { nodeId, credentialId, publicKey, sealedCredential } = node;
+  const sealed = Buffer.from(sealedCredential, 'base64');
+  const fields = [inviteId, clusterId, nodeId, credentialId, Buffer.from(publicKey, 'base64'), sealed];
+  return createHash('sha256').update(encodeFields('enclave-manager/1/join-evidence', fields)).digest();
 }
 
 /** Reads a request whose MAC is right. Throws `not-permitted`, `damaged` or `version-incompatible`. */

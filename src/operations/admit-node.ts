@@ -1,4 +1,3 @@
-import type { X509Certificate } from 'node:crypto';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { admitNode, type HardwareProof, readJoinRequest } from '#keys/enrolment.ts';
 import { membersSchema } from '#keys/payloads.ts';
@@ -13,6 +12,7 @@ import { requireNoMaintenance } from '#store/maintenance.ts';
 import { syncNodes } from '#store/nodes.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import type { Cluster, OperationContext } from './context.ts';
+import type { HardwareTrust } from './hardware-trust.ts';
 import { proveHardware } from './prove-hardware.ts';
 
 /**
@@ -24,11 +24,11 @@ export async function admitJoinRequests(
   context: OperationContext,
   cluster: Cluster,
   lease: Lease,
-  authorities: readonly X509Certificate[] = [],
+  trust: HardwareTrust = {},
 ): Promise<NodeId[]> {
   const admitted: NodeId[] = [];
   for (const request of await pendingJoinRequests(cluster.database.queries)) {
-    const nodeId = await decide(context, cluster, lease, request, authorities);
+    const nodeId = await decide(context, cluster, lease, request, trust);
     if (nodeId !== undefined) admitted.push(nodeId);
     // The keyring is one membership further now; the next request is for the keyring that the caller opens then.
     if (nodeId !== undefined) break;
@@ -41,9 +41,9 @@ async function decide(
   cluster: Cluster,
   lease: Lease,
   joining: JoinRequest,
-  authorities: readonly X509Certificate[],
+  trust: HardwareTrust,
 ): Promise<NodeId | undefined> {
-  const admission = await check(context, cluster, joining, authorities);
+  const admission = await check(context, cluster, joining, trust);
   if (admission === undefined) return undefined;
   context.crashPoints.reach('admit.checked');
   await admit(context, cluster, lease, joining, admission);
@@ -59,14 +59,14 @@ async function check(
   context: OperationContext,
   cluster: Cluster,
   joining: JoinRequest,
-  authorities: readonly X509Certificate[],
+  trust: HardwareTrust,
 ): Promise<Admission | undefined> {
   const { request, mac, inviteId } = joining;
   try {
     const invite = await openInvite(cluster.database.queries, cluster.keyring, inviteId);
     const { macKey } = invite;
     const asked = { stored: joining, request: readJoinRequest(request, mac, macKey), invite };
-    const proof = await proveHardware(context, cluster, asked, authorities);
+    const proof = await proveHardware(context, cluster, asked, trust);
     if (proof === undefined) return undefined;
     return { ...(await admitNode(cluster.keyring, { request, mac, macKey }, context, proof)), proof };
   } catch (error) {

@@ -1,4 +1,3 @@
-import type { X509Certificate } from 'node:crypto';
 import type { StartWorker } from '#pipeline/worker-protocol.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { CrashPoints } from '#ports/crash-points.ts';
@@ -8,6 +7,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Progress } from '#ports/progress.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import type { Sealing } from '#ports/sealing.ts';
+import type { HardwareTrust } from './hardware-trust.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 
 /** What every operation is given, whoever started it. */
@@ -42,8 +42,8 @@ export interface Host {
   readonly store: ObjectStore | undefined;
   readonly sealing: Sealing;
   readonly localState: LocalState;
-  /** Makers of TPMs whose certificates count when a host is enrolled. */
-  readonly tpmAuthorities?: readonly X509Certificate[];
+  /** Whose word counts for the hardware of a host that is enrolled. */
+  readonly hardwareTrust?: HardwareTrust;
   readonly node: { readonly name: string; readonly site: string | null };
 }
 

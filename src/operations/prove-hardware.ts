@@ -3,10 +3,18 @@ import { checkEndorsementCertificate } from '#attestation/tpm/endorsement-certif
 import { readTpmEvidence, type TpmEvidence } from '#attestation/tpm/evidence.ts';
 import { makeCredential } from '#attestation/tpm/make-credential.ts';
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { type HardwareProof, isRightAnswer, type JoinRequest, newJoinChallenge } from '#keys/enrolment.ts';
+import {
+  evidenceBinding,
+  type HardwareProof,
+  isRightAnswer,
+  type JoinRequest,
+  newJoinChallenge,
+} from '#keys/enrolment.ts';
 import type { OpenedInvite } from '#store/invites.ts';
 import { challengeJoinRequest, type JoinRequest as StoredRequest } from '#store/join-requests.ts';
 import type { Cluster, OperationContext } from './context.ts';
+import type { HardwareTrust } from './hardware-trust.ts';
+import { proveEnclave } from './prove-enclave.ts';
 
 interface Joining {
   readonly stored: StoredRequest;
@@ -15,24 +23,56 @@ interface Joining {
 }
 
 /**
- * What a joining host proved of its hardware. The first time a host with a TPM is seen, it is challenged, and there is nothing to
- * say before it has answered: `undefined`. Throws `not-permitted` or `evidence-rejected` for a host that shows something else
+ * What a joining host proved of its hardware. A host with a TPM is challenged when it is first seen, and there is nothing to
+ * say before it has answered: `undefined`. An SGX enclave signs its request. Throws `not-permitted` or `evidence-rejected` for a host that shows something else
  * than it claims, or than it was invited for.
  */
 export async function proveHardware(
   context: OperationContext,
   cluster: Cluster,
   joining: Joining,
-  authorities: readonly X509Certificate[],
+  trust: HardwareTrust,
 ): Promise<HardwareProof | undefined> {
-  const { stored, request, invite } = joining;
+  const { request, invite } = joining;
   const { node } = request;
   checkInvited(invite, node.hardwareIdentity);
   if (request.evidence === undefined) {
     if (invite.hardwareIdentity !== undefined) throw notProved(invite.hardwareIdentity);
     return { grade: 'unattested', isProved: false };
   }
-  const evidence = readTpmEvidence(Buffer.from(request.evidence, 'base64'), {
+  if (node.sealingProvider === 'sgx') return proveByQuote(context, joining, request.evidence, trust);
+  return await proveByChallenge(context, cluster, joining, request.evidence, trust);
+}
+
+/** A quote is signed over this request, so there is nothing to wait for. */
+function proveByQuote(
+  { clock, progress }: OperationContext,
+  { stored, request, invite }: Joining,
+  evidence: string,
+  { sgx }: HardwareTrust,
+): HardwareProof {
+  const { node, clusterId } = request;
+  const { hardwareIdentity } = node;
+  const binding = evidenceBinding(stored.inviteId, clusterId, node);
+  const quote = Buffer.from(evidence, 'base64');
+  const proof = sgx && proveEnclave(quote, { hardwareIdentity, binding }, sgx, clock.now());
+  if (proof !== undefined) return proof;
+  if (invite.hardwareIdentity !== undefined) throw notProved(invite.hardwareIdentity);
+  progress.note(
+    `nothing here vouches for the enclave of a joining host, ${hardwareIdentity}: set ENCLAVE_MANAGER_SGX_COLLATERAL and _SGX_SIGNERS`,
+  );
+  return { grade: 'unattested', isProved: false };
+}
+
+async function proveByChallenge(
+  context: OperationContext,
+  cluster: Cluster,
+  { stored, request, invite }: Joining,
+  shown: string,
+  { tpmAuthorities = [] }: HardwareTrust,
+): Promise<HardwareProof | undefined> {
+  const { node } = request;
+  const evidence = readTpmEvidence(Buffer.from(shown, 'base64'), {
     hardwareIdentity: node.hardwareIdentity,
     sealedCredential: Buffer.from(node.sealedCredential, 'base64'),
   });
@@ -46,7 +86,7 @@ export async function proveHardware(
   }
   if (stored.answer === null) return undefined;
   if (!isRightAnswer(cluster.keyring, stored, stored.answer)) throw notProved(node.hardwareIdentity);
-  return { grade: gradeOf(context, evidence, invite, authorities), isProved: true };
+  return { grade: gradeOf(context, evidence, invite, tpmAuthorities), isProved: true };
 }
 
 /** A maker's certificate, else the word of whoever invited: they compared the identity on the host itself. */
@@ -81,6 +121,6 @@ function checkInvited({ hardwareIdentity }: OpenedInvite, shown: string): void {
 
 function notProved(hardwareIdentity: string): EnclaveManagerError {
   return new EnclaveManagerError('not-permitted', `the host did not prove to be the hardware ${hardwareIdentity}`, {
-    hint: 'Only a host with a TPM can prove that; run node enrol on it with ENCLAVE_MANAGER_SEALING=tpm2.',
+    hint: 'Only hardware can prove that: run node enrol on it with ENCLAVE_MANAGER_SEALING=tpm2 or sgx; for SGX this manager needs ENCLAVE_MANAGER_SGX_COLLATERAL and _SGX_SIGNERS.',
   });
 }

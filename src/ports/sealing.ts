@@ -17,7 +17,7 @@ export interface Sealing {
   /** At most `maxSecretBytes`. */
   seal(secret: Uint8Array): Promise<Buffer>;
   unseal(sealed: Uint8Array): Promise<Buffer | undefined>;
-  /** Absent where the provider cannot prove its hardware by a challenge. */
+  /** Absent where the provider cannot prove its hardware. */
   readonly evidence?: HardwareEvidence;
   /** What this host measured while it started, where sealing depends on that. */
   measure?(): Promise<Measurements>;
@@ -27,10 +27,16 @@ export interface Sealing {
 
 /** How hardware proves itself to whoever enrols this host. */
 export interface HardwareEvidence {
-  /** What it says of itself, for `sealed` bytes of its own; nothing secret, at most 32 KiB. */
-  collect(sealed: Uint8Array): Promise<Buffer>;
-  /** The secret in a challenge to that evidence; `undefined` when this is not the hardware that it was made for. */
-  answer(sealed: Uint8Array, challenge: HardwareChallenge): Promise<Buffer | undefined>;
+  /**
+   * What it says of itself, for `sealed` bytes of its own; nothing secret, at most 32 KiB. Where the hardware signs what it says,
+   * it signs `binding` too: 32 bytes that are of this request alone.
+   */
+  collect(sealed: Uint8Array, binding: Uint8Array): Promise<Buffer>;
+  /**
+   * The secret in a challenge to that evidence; `undefined` when this is not the hardware that it was made for. Absent where
+   * the evidence is signed and needs no challenge.
+   */
+  answer?(sealed: Uint8Array, challenge: HardwareChallenge): Promise<Buffer | undefined>;
 }
 
 /** Two byte strings, as TPM2_ActivateCredential takes them. */

@@ -64,7 +64,7 @@ async function answerAll(
     // Each admission makes a new membership: open the newest.
     const cluster = await openCluster(context, host);
     try {
-      for (const nodeId of await admitJoinRequests(context, cluster, lease, host.tpmAuthorities))
+      for (const nodeId of await admitJoinRequests(context, cluster, lease, host.hardwareTrust))
         log(`enrolled node ${nodeId}`);
     } finally {
       await cluster.database.close();

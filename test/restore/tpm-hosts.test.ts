@@ -49,7 +49,12 @@ async function servedCluster(tpmAuthorities: readonly X509Certificate[] = []): P
   gate.open(ready, Infinity);
   const stop = new AbortController();
   const context = makeContext({ signal: stop.signal });
-  const parts = { host: { ...host, tpmAuthorities }, database: cluster.database, gate, log: () => {} };
+  const parts = {
+    host: { ...host, hardwareTrust: { tpmAuthorities } },
+    database: cluster.database,
+    gate,
+    log: () => {},
+  };
   const ended = runAdmission(context, parts);
   onTestFinished(async () => {
     stop.abort();
@@ -167,7 +172,7 @@ describe('a host that lies about its hardware', () => {
   it('gets nobody’s place: with the identity of a member, with its evidence, or with all that is public of it', async () => {
     const { place, nodes, member, stolen, own } = await placeWithMember();
     const identity = nodes[1]!.hardwareIdentity;
-    const itsEvidence = await member.sealing.evidence!.collect(stolen);
+    const itsEvidence = await member.sealing.evidence!.collect(stolen, Buffer.alloc(32));
     const claims = { ...own, hardwareIdentity: () => Promise.resolve(identity) };
     let kept: Buffer | undefined;
     const lies: [Sealing, string][] = [

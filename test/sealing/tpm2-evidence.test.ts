@@ -32,7 +32,7 @@ async function claimOf(tpm: TestTpm) {
   const sealing = openSealing(tpm);
   const sealedCredential = await sealing.seal(Buffer.alloc(85, 7));
   const node = { hardwareIdentity: await sealing.hardwareIdentity(), sealedCredential };
-  const bytes = await sealing.evidence!.collect(sealedCredential);
+  const bytes = await sealing.evidence!.collect(sealedCredential, Buffer.alloc(32));
   return { sealing, node, bytes, evidence: readTpmEvidence(bytes, node) };
 }
 
@@ -43,7 +43,7 @@ describe('evidence of a TPM', () => {
   it('answers a challenge to its endorsement key and its sealed object', async () => {
     const claim = await claimOf(await TestTpm.start());
     for (const secret of [randomBytes(32), randomBytes(16), Buffer.of(1)]) {
-      expect(await claim.sealing.evidence!.answer(claim.node.sealedCredential, challengeFor(claim, secret))).toEqual(
+      expect(await claim.sealing.evidence!.answer!(claim.node.sealedCredential, challengeFor(claim, secret))).toEqual(
         secret,
       );
     }
@@ -68,7 +68,7 @@ describe('evidence of a TPM', () => {
       own.credentialBlob.length,
       own.encryptedSecret.length,
     ]);
-    const answer = claim.sealing.evidence!.answer(claim.node.sealedCredential, { credentialBlob, encryptedSecret });
+    const answer = claim.sealing.evidence!.answer!(claim.node.sealedCredential, { credentialBlob, encryptedSecret });
     expect(await answer).toEqual(secret);
   });
 
@@ -76,7 +76,7 @@ describe('evidence of a TPM', () => {
     const [claim, other] = [await claimOf(await TestTpm.start()), await claimOf(await TestTpm.start())];
     const challenge = challengeFor(claim, randomBytes(32));
     const answer = (sealing: typeof claim.sealing, sealed: Buffer, asked = challenge) =>
-      sealing.evidence!.answer(sealed, asked);
+      sealing.evidence!.answer!(sealed, asked);
     expect(await answer(other.sealing, other.node.sealedCredential)).toBeUndefined();
     expect(await answer(other.sealing, claim.node.sealedCredential)).toBeUndefined();
     expect(await answer(claim.sealing, await claim.sealing.seal(Buffer.alloc(85, 8)))).toBeUndefined();

@@ -35,6 +35,8 @@ export function createSgxSealing({ directory, randomness }: SgxSealingOptions): 
       return encodeSealed(await files.sealKey(), versions, secret, randomness.bytes(12));
     },
     unseal: async (sealed) => decodeSealed(await files.sealKey(), sealed),
+    // The report data of a quote has 64 bytes.
+    evidence: { collect: (_, binding) => files.quote(Buffer.concat([binding, Buffer.alloc(64 - binding.length)])) },
     explain: async (sealed) => {
       const then = sealedVersions(sealed);
       return then === undefined ? undefined : difference(then, versionsOf(await ownReport(files)));

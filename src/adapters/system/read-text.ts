@@ -1,14 +1,14 @@
 import { open } from 'node:fs/promises';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 
-const maxBytes = 65_536;
+const usualBytes = 65_536;
 
-/** The text of a file, or of standard input for `-`; at most 64 KiB. Throws `usage`. */
-export async function readText(source: string, stdin: NodeJS.ReadableStream): Promise<string> {
-  if (source === '-') return await collect(stdin, 'standard input');
+/** The text of a file, or of standard input for `-`; at most 64 KiB unless more is allowed. Throws `usage`. */
+export async function readText(source: string, stdin: NodeJS.ReadableStream, maxBytes = usualBytes): Promise<string> {
+  if (source === '-') return await collect(stdin, 'standard input', maxBytes);
   try {
     const file = await open(source);
-    return await collect(file.createReadStream({ end: maxBytes }), source);
+    return await collect(file.createReadStream({ end: maxBytes }), source, maxBytes);
   } catch (error) {
     if (error instanceof EnclaveManagerError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -18,7 +18,7 @@ export async function readText(source: string, stdin: NodeJS.ReadableStream): Pr
   }
 }
 
-async function collect(stream: NodeJS.ReadableStream, name: string): Promise<string> {
+async function collect(stream: NodeJS.ReadableStream, name: string, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stream) {
