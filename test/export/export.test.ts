@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBackup } from '#operations/create-backup.ts';
+import { exportSql } from '#operations/export-sql.ts';
 import { saveCaKey } from '#store/ca-keys.ts';
 import { saveSetting } from '#store/settings.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
@@ -98,6 +99,11 @@ describe('an export', () => {
     const { context, cluster } = await makeCluster();
     const { id } = await createBackup(context, cluster, { kind: 'manual' });
     const interrupted = abortedContext({ point: 'export.chunk-written' });
-    await expect(exportedSql(interrupted.context, cluster, id)).rejects.toBe(interrupted.reason);
+    const pieces: string[] = [];
+    const sink = { write: async (bytes: Uint8Array) => void pieces.push(Buffer.from(bytes).toString()) };
+    const repository = { keyring: cluster.keyring, store: cluster.store! };
+    await expect(exportSql(interrupted.context, repository, id, sink)).rejects.toBe(interrupted.reason);
+    expect(pieces.join('')).toContain("'begun'");
+    expect(pieces.join('')).not.toContain("'complete'");
   });
 });
