@@ -138,7 +138,7 @@ async function buildAndSwap(
       context.crashPoints.reach('restore.fenced');
       const beforeDatabase = live.held === undefined ? null : names.before;
       // Whoever was enrolled or evicted while rows were loaded is that in the restored database too.
-      const { keyring } = await newestKeyring(target, host.sealing);
+      const { keyring } = await newestKeyring(target, host.sealing, { clusterKey: target.keyring.fingerprint });
       requireMember(keyring);
       const incarnation = await prepareStaging(context, staging, { ...target, keyring }, live, {
         restoreId: chosen.restoreId,
