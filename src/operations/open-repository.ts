@@ -5,7 +5,7 @@ import { readMarker } from '#format/marker.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import { checkKeyringLimits } from '#keys/keyring-entry.ts';
 import { parseKeyringPath } from '#keys/keyring-paths.ts';
-import { documentLimits } from '#keys/signed-document.ts';
+import { documentLimits, parseDocument } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { listBounded } from './list-bounded.ts';
@@ -41,6 +41,8 @@ export async function openRepository(
     const attempt = await tryOpen(withCopies(own, copies), sealing, clusterKey);
     if (!('keyring' in best) || ('keyring' in attempt && opensEveryEpoch(attempt.keyring))) best = attempt;
   }
+  const newer = 'keyring' in best && opensEveryEpoch(best.keyring) ? undefined : newerFormat(own);
+  if (newer !== undefined) throw newer;
   if ('keyring' in best) return { store, keyring: best.keyring };
   if (own.length === 0 && !copiesSeen && Array.isArray(documents)) throw nothingThere(store);
   throw best.error;
@@ -57,10 +59,24 @@ export async function newestKeyring(
 ): Promise<Repository> {
   const { store, keyring } = repository;
   const known = new Set([...keyring.documents, ...keyring.rejected].map(({ path }) => path));
-  for await (const { key } of store.list(keyringPrefix)) {
-    if (!known.has(key)) return await openRepository(store, sealing, named);
+  for await (const { key } of listBounded(store, keyringPrefix)) {
+    if (parseKeyringPath(key) !== undefined && !known.has(key)) return await openRepository(store, sealing, named);
   }
   return repository;
+}
+
+/** What cannot be read because a newer version wrote it is not damaged. */
+function newerFormat(documents: readonly KeyringDocument[]): EnclaveManagerError | undefined {
+  for (const { path, bytes } of documents) {
+    const place = parseKeyringPath(path);
+    try {
+      if (place !== undefined) parseDocument(bytes, place.type);
+    } catch (error) {
+      if (isEnclaveManagerError(error, 'version-incompatible')) return error;
+      if (!isEnclaveManagerError(error)) throw error;
+    }
+  }
+  return undefined;
 }
 
 /** Too much under `keyring/` is as good as nothing: the manifests have copies. */

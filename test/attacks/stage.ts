@@ -81,7 +81,10 @@ export class Scene {
   readonly database: string;
   readonly #planted = new Map<string, Buffer>();
 
-  constructor(stage: Pick<Stage, 'host'>, { remembers = true, database = freshDatabaseName() }: SceneOptions = {}) {
+  constructor(
+    stage: { readonly host: Pick<TestHost, 'directory'> },
+    { remembers = true, database = freshDatabaseName() }: SceneOptions = {},
+  ) {
     this.dataDirectory = temporaryDirectory();
     this.repository = join(this.dataDirectory, 'backups');
     this.database = database;
