@@ -60,6 +60,8 @@ export interface DatabasePlace {
   /** Settings of the program. */
   settings(database: string): Record<string, string>;
   withServer<T>(work: (server: DatabaseServer) => Promise<T>, database?: string): Promise<T>;
+  /** Of a server that hosts share. */
+  readonly shared?: SharedServer;
 }
 
 export function sharedPlace(shared: SharedServer, liveName: string, directory: string): DatabasePlace {
@@ -67,6 +69,7 @@ export function sharedPlace(shared: SharedServer, liveName: string, directory: s
   return {
     kind: 'shared',
     liveName,
+    shared,
     settings: (database) => {
       const file = join(directory, `${database}.url`);
       writeFileSync(file, `${url(database)}\n`, { mode: 0o600 });

@@ -7,6 +7,8 @@ export interface SoakOptions {
   readonly operations: number;
   /** Operations of one cluster's life; then everything is restored and compared, and another cluster begins. */
   readonly operationsPerRound: number;
+  /** Ends when everything was done at least once. */
+  readonly untilAllDone: boolean;
   /** Plays this round alone. */
   readonly round: number | undefined;
   /** Plays a round up to this operation, included. */
@@ -40,6 +42,7 @@ export function parseOptions(args: readonly string[], newSeed: () => string): So
     minutes: number('minutes', values.minutes) ?? 10,
     operations: number('operations', values.operations) ?? Infinity,
     operationsPerRound: number('operations-per-round', values['operations-per-round']) ?? 60,
+    untilAllDone: false,
     round: number('round', values.round),
     until: number('until', values.until) ?? Infinity,
     directory: values.directory,

@@ -24,9 +24,9 @@ export async function proveBackup(world: World, backup: ModelBackup, chance: Cha
       [lost.length === 0 ? 0 : 20],
       `a restore of ${backup.id}, which misses ${lost.length} chunks,`,
     );
-    if (beside.host.dataDirectory === undefined) host.remembers = true;
+    if (beside.host.dataDirectory === undefined && outcome.exitCode === 0) host.remembers = true;
     if (lost.length > 0) lost.forEach((chunk) => world.model.foundLost.add(chunk));
-    else await beside.read((found, prefix) => compare(backup, found, prefix));
+    else await beside.read((found, prefix) => requireSame(backup, found, prefix));
   } finally {
     await beside.remove();
   }
@@ -35,8 +35,9 @@ export async function proveBackup(world: World, backup: ModelBackup, chance: Cha
 
 type Prefix = (known: State['audit']) => Promise<boolean>;
 
-async function compare(backup: ModelBackup, found: State | undefined, includes: Prefix): Promise<void> {
-  require(found !== undefined, () => `the restore of ${backup.id} left no cluster`);
+/** Exactly what the backup was taken of, but for what bringing it back renews and appends. */
+export async function requireSame(backup: ModelBackup, found: State | undefined, includes: Prefix): Promise<void> {
+  require(found !== undefined, () => `what came of ${backup.id} holds no cluster`);
   const reasons: string[] = [];
   for (const state of backup.states) {
     const [first] = differences(state, found);

@@ -23,6 +23,10 @@ export class RepositoryView {
     return join(this.directory, 'backups', `${id}.json`);
   }
 
+  hasManifest(id: string): boolean {
+    return existsSync(this.manifestFile(id));
+  }
+
   objectFile(name: string): string {
     return join(this.directory, 'chunks', name.slice(0, 2), name);
   }

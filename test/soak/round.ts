@@ -6,7 +6,7 @@ import { enrol } from './enrol.ts';
 import { newHost, sealingOf } from './hosts.ts';
 import { checkPromises } from './invariants.ts';
 import type { Journal } from './journal.ts';
-import { operations } from './operations/operations.ts';
+import { availableOperations } from './operations/operations.ts';
 import type { Operation } from './operations/operation.ts';
 import { processesUsing } from './processes.ts';
 import { proveBackup, requireSealed } from './proof.ts';
@@ -112,9 +112,9 @@ async function createCluster(world: World): Promise<void> {
 
 /** By weight; what this run never did yet comes sooner. */
 function draw(world: World, chance: Chance): Operation {
-  const possible = operations.filter((operation) => operation.weight(world) > 0);
+  const possible = availableOperations.filter((operation) => operation.weight(world) > 0);
   const fresh = possible.filter(({ name }) => world.tally.of(`operation: ${name}`) === 0);
-  const drawn = fresh.length > 0 && chance.integer(1, 2) === 1 ? fresh : possible;
+  const drawn = fresh.length > 0 && chance.integer(1, 4) > 1 ? fresh : possible;
   const weighted = drawn.map((operation) => ({ operation, weight: Math.round(operation.weight(world) * 10) }));
   let left = chance.integer(
     1,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSharedServer } from './database-place.ts';
 import { Journal } from './journal.ts';
+import { availableOperations, unavailableOperations } from './operations/operations.ts';
 import type { SoakOptions } from './options.ts';
 import { playRound, RoundFailed } from './round.ts';
 import { Tally } from './tally.ts';
@@ -25,7 +26,9 @@ export async function soak(options: SoakOptions, report: (line: string) => void)
   const begunMs = performance.now();
   const minutes = (): number => (performance.now() - begunMs) / 60_000;
   const done = (): number => tally.of('operation: ');
+  const allDone = (): boolean => availableOperations.every(({ name }) => tally.of(`operation: ${name}`) > 0);
   const shared = await startSharedServer();
+  for (const { name, unavailable } of unavailableOperations) report(`not done here: ${name}: ${unavailable}`);
   report(`seed ${options.seed}, on ${shared.name}, in ${directory}`);
   let violation: RoundFailed | undefined;
   try {
@@ -39,7 +42,10 @@ export async function soak(options: SoakOptions, report: (line: string) => void)
         journal,
         tally,
         operations: Math.min(options.operationsPerRound, options.until),
-        goOn: () => done() < options.operations && (single || minutes() < options.minutes),
+        goOn: () =>
+          !(options.untilAllDone && allDone()) &&
+          done() < options.operations &&
+          (single || minutes() < options.minutes),
         report,
       });
       if (single || minutes() >= options.minutes || done() >= options.operations) break;

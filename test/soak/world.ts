@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DirectoryStore } from '#adapters/filesystem/directory-store.ts';
 import { exitCodes } from './exit-codes.ts';
 import { openKeyring, type OpenedKeyring } from '#keys/keyring.ts';
@@ -33,6 +34,8 @@ export interface Given {
   readonly database?: string;
   /** Runs the command line in another program, which is given it as its last arguments. */
   readonly within?: readonly [string, ...string[]];
+  /** Does something to the machine while the command runs, so long after its start. */
+  readonly meanwhile?: { readonly afterMs: number; readonly act: (started: StartedCommand) => Promise<void> };
   /** Secrets that this command is meant to print. */
   readonly mayPrint?: boolean;
 }
@@ -119,8 +122,10 @@ export class World {
     const started = this.start(host, [...words, '--json'], given);
     const timer =
       fault.kind === 'signal' ? setTimeout(() => started.child.kill(fault.signal), fault.afterMs) : undefined;
+    const acted = given.meanwhile && actLater(started, given.meanwhile);
     const result = await started.ended;
     clearTimeout(timer);
+    await acted;
     const outcome = this.judge(words, result, given);
     this.journal.note('command', {
       host: host.name,
@@ -200,11 +205,11 @@ export class World {
   }
 
   /** What time does to the lease and the maintenance of a process that was killed. */
-  async letLeasesExpire(): Promise<void> {
+  async letLeasesExpire(name: string = this.place.liveName): Promise<void> {
     this.leaseMayBeHeld = false;
-    if (this.model.live === undefined) return;
+    if (name === this.place.liveName && this.model.live === undefined) return;
     await this.place.withServer(async (server) => {
-      const database = server.open(server.liveName, { connections: 1 });
+      const database = server.open(name, { connections: 1 });
       try {
         const past = `expires_at = now() - INTERVAL '1 second'`;
         await database.runScript(
@@ -238,6 +243,11 @@ function parse(text: string): Readonly<Record<string, unknown>> | undefined {
   } catch {
     return undefined;
   }
+}
+
+async function actLater(started: StartedCommand, { afterMs, act }: NonNullable<Given['meanwhile']>): Promise<void> {
+  await sleep(afterMs);
+  await act(started);
 }
 
 const clockSettings = (offsetMs = 0): Record<string, string> =>

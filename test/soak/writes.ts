@@ -115,10 +115,10 @@ async function appendEvents(queries: Queries, _keyring: OpenedKeyring, chance: C
 }
 
 /** Rows that do not compress, so that a table has several chunks and a small disk fills. */
-async function addMuch(queries: Queries, _keyring: OpenedKeyring, chance: Chance): Promise<void> {
+async function addMuch(queries: Queries, keyring: OpenedKeyring, chance: Chance): Promise<void> {
   for (let row = 0; row < chance.integer(8, 40); row += 1) {
     const name = `bulk-${chance.integer(1, 100)}`;
     const value = { noise: systemRandomness.bytes(60_000).toString('base64') };
-    await saveSetting(queries, {} as OpenedKeyring, { name, value, secret: null }, ports);
+    await saveSetting(queries, keyring, { name, value, secret: null }, ports);
   }
 }

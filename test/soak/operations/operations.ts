@@ -1,14 +1,22 @@
 import { createBackup, drillBackup, listBackups, verifyBackup } from './backups.ts';
+import { standStill, twoAtOnce, writeBesideBackup } from './concurrent.ts';
 import { damageObject } from './damage.ts';
 import { destroyDatabase } from './disasters.ts';
+import { exportAndImport } from './exports.ts';
+import { fillDisk } from './full-disk.ts';
+import { hideNewest, loseKeyringDocument, loseMarker } from './hidden.ts';
+import { enrolHost, loseDisk, loseHost } from './hosts.ts';
 import { askStatus } from './status.ts';
 import type { Operation } from './operation.ts';
+import { evictHost, rotateKeys } from './keys.ts';
 import { refuseOutsider } from './outsiders.ts';
+import { letTimePass, pruneBackups } from './prune.ts';
 import { restoreCleanup, restoreRollback, restoreRun } from './restores.ts';
 import { serveKill, servePause, serveResume, serveStart, serveStop } from './servers.ts';
+import { crashServer } from './server-crash.ts';
 import { writeRows } from './write-rows.ts';
 
-export const operations: readonly Operation[] = [
+const operations: readonly Operation[] = [
   writeRows,
   createBackup,
   verifyBackup,
@@ -26,4 +34,23 @@ export const operations: readonly Operation[] = [
   damageObject,
   destroyDatabase,
   refuseOutsider,
+  evictHost,
+  rotateKeys,
+  pruneBackups,
+  letTimePass,
+  exportAndImport,
+  enrolHost,
+  loseDisk,
+  loseHost,
+  crashServer,
+  fillDisk,
+  twoAtOnce,
+  writeBesideBackup,
+  standStill,
+  hideNewest,
+  loseMarker,
+  loseKeyringDocument,
 ];
+
+export const availableOperations = operations.filter(({ unavailable }) => unavailable === undefined);
+export const unavailableOperations = operations.filter(({ unavailable }) => unavailable !== undefined);

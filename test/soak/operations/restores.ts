@@ -84,7 +84,6 @@ export const restoreRollback: Operation = {
       const state = model.replaced.get(name);
       require(state !== undefined, () => `rollback went back to ${name}, which no restore replaced`);
       model.replaced.delete(name);
-      world.mayHaveStaging = true;
       world.leaseMayBeHeld = false;
       world.tally.add('rolled back');
       return { live: [state], liveChanged: true };
