@@ -26,7 +26,7 @@ export interface Catalog {
   readonly badObjects: ReadonlySet<string>;
   /** When each object was last read back and found good, in milliseconds since the epoch. */
   readonly readAt: ReadonlyMap<string, number>;
-  /** Every authentic verification, in the order of their paths. */
+  /** Every authentic verification, in the order of their paths; `at` is bounded by the store's clock. */
   readonly verifications: readonly StoredVerification[];
   /** Highest authentic sequence, 0 where there is none. */
   readonly highestSequence: number;
@@ -78,7 +78,7 @@ export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | u
     rejected,
     badObjects: folded.badObjects,
     readAt: folded.readAt,
-    verifications,
+    verifications: bounded,
     highestSequence: Math.max(0, ...sequences),
   };
 }
