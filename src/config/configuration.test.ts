@@ -110,6 +110,7 @@ describe('inspectConfiguration', () => {
   it.each([
     ['s3://key:hunter2@bucket/prefix', 'holds credentials'],
     ['s3://', 'names no bucket'],
+    ['s3://b/x', '3 to 63 characters'],
     ['s3://bucket/a/../b', 'not every store can keep'],
     ['ftp://host/x', 'unknown scheme ftp'],
     ['file://otherhost/backups', 'not a file URL of this host'],

@@ -60,7 +60,7 @@ function parseBucket(text: string): BucketLocation {
   }
   if (!bucketPattern.test(bucket)) {
     throw new OptionProblem(
-      'names no bucket',
+      bucket === '' ? 'names no bucket' : 'names a bucket that no store has: they have 3 to 63 characters',
       'Write s3://bucket or s3://bucket/prefix; the endpoint goes into ENCLAVE_MANAGER_S3_ENDPOINT.',
     );
   }

@@ -213,6 +213,13 @@ describe('repository check on Ceph RGW', () => {
     expect(await everythingIn(connection.bucket)).toEqual([]);
   });
 
+  it('tries the other style of address, where the endpoint has a name', async () => {
+    const { endpoint, ...connection } = await freshBucket(await cephServer());
+    const named = await check({ ...connection, endpoint: endpoint.replace('127.0.0.1', 'localhost') });
+    expect(foundOf(named, 'address')).toMatch(/^path style works, virtual style (works too|does not)/);
+    expect(foundOf(await check({ ...connection, endpoint }), 'address')).toBe('path style works');
+  });
+
   it('throws what keeps it from looking at all', async () => {
     const connection = await freshBucket(await cephServer());
     await expect(check({ ...connection, bucket: 'no-such-bucket' })).rejects.toMatchObject({

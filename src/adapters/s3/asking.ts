@@ -36,6 +36,11 @@ export class Asking {
     return await this.#ask(this.#usual, question);
   }
 
+  /** Where the refusal that is hoped for looks like one that another attempt would mend. */
+  async askOnce<T>(question: (client: S3Client) => Promise<T>): Promise<Answered<T>> {
+    return await this.#ask(this.#usual, question, { ...this.#limits, attempts: 1 });
+  }
+
   /** With the credentials for deleting, where there are any of their own. */
   async askDeleting<T>(question: (client: S3Client) => Promise<T>): Promise<Answered<T>> {
     return await this.#ask(this.#deleting, question);
@@ -65,10 +70,14 @@ export class Asking {
     this.#deleting.close();
   }
 
-  async #ask<T>(connector: Connector, question: (client: S3Client) => Promise<T>): Promise<Answered<T>> {
+  async #ask<T>(
+    connector: Connector,
+    question: (client: S3Client) => Promise<T>,
+    limits = this.#limits,
+  ): Promise<Answered<T>> {
     const hooks = { mended: async () => false };
     try {
-      return { reply: await withAttempts(this.#limits, hooks, async () => await question(await connector.client())) };
+      return { reply: await withAttempts(limits, hooks, async () => await question(await connector.client())) };
     } catch (error) {
       if (error instanceof OperationFailed) return { refusal: error.failure };
       throw error;

@@ -1,4 +1,5 @@
 /** What a bucket says of itself; nothing is put. */
+import { isIP } from 'node:net';
 import {
   GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
@@ -37,6 +38,10 @@ function endpoint({ connection: { endpoint: url, region } }: Asking): StoreFindi
 /** The style in use has just listed the bucket; the other one is tried, to know whether there is a choice. */
 async function addressing({ connection, bucket }: Asking): Promise<StoreFinding> {
   const { addressing: used } = connection;
+  if (isIP(new URL(connection.endpoint).hostname.replace(/^\[|\]$/g, '')) !== 0) {
+    const means = 'a bucket cannot be part of an address, so nothing else is possible';
+    return { topic: 'address', grade: 'good', found: 'path style works', means };
+  }
   const other = used === 'path' ? 'virtual' : 'path';
   const limits = { ...defaultLimits, connectMs: 3_000, requestMs: 5_000 };
   const client = openClient({ ...connection, addressing: other }, readIdentity(connection.credentials), limits);
@@ -148,7 +153,8 @@ async function lifecycle(asking: Asking): Promise<StoreFinding> {
   const command = new GetBucketLifecycleConfigurationCommand({ Bucket: asking.bucket });
   const answer = await asking.ask((client) => client.send(command));
   if ('refusal' in answer) {
-    const none = answer.refusal.code === 'NoSuchLifecycleConfiguration' || answer.refusal.status === 404;
+    const { code, status } = answer.refusal;
+    const none = code === 'NoSuchLifecycleConfiguration' || status === 404 || status === 501;
     return none
       ? { topic, grade: 'good', found: 'there are none', means: 'the store deletes nothing by itself' }
       : unknown(topic, answer.refusal, 'whether the store deletes objects by itself');

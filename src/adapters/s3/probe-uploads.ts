@@ -49,6 +49,11 @@ export async function* probeUploadChecks(asking: Asking, place: string): AsyncGe
 }
 
 function uploadCheck(topic: string, answer: Answered<unknown>): StoreFinding {
+  const status = 'refusal' in answer ? (answer.refusal.status ?? 0) : 200;
+  if ('refusal' in answer && (status < 400 || status >= 500)) {
+    const found = `no answer to the question (${refusalText(answer.refusal)})`;
+    return { topic, grade: 'notice', found, means: 'whether changed bytes would be stored is not known' };
+  }
   const refused = 'refusal' in answer;
   return {
     topic,
@@ -73,7 +78,7 @@ async function put(
   more: Partial<PutObjectCommandInput>,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Answered<unknown>> {
-  return await asking.ask(async (client) => {
+  return await asking.askOnce(async (client) => {
     const command = new PutObjectCommand({ Bucket: asking.bucket, Key: asking.keyOf(place), Body: body, ...more });
     command.middlewareStack.add(
       (next) => async (parameters) => {
