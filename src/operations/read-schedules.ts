@@ -24,6 +24,8 @@ export interface ScheduleState {
 }
 
 const runsShown = 20;
+/** What claims to be of a later time than this was done by a host whose clock is wrong, and answers nothing. */
+const clockToleranceMs = 600_000;
 
 /**
  * The schedules, with histories from the database and the repository together: runs that failed are in the database
@@ -40,13 +42,14 @@ export async function readSchedules(
     catalog?.backups
       .map(({ entry }) => entry)
       .filter(({ authentic, kind }) => authentic === true && kind !== 'safety') ?? [];
+  const beganUntil = new Date(now.getTime() + clockToleranceMs);
   const state = async (
     kind: RunKind,
     schedule: string | null,
     lastSuccess: Date | undefined,
     dueFor: (history: RunHistory) => Due | undefined,
   ): Promise<ScheduleState> => {
-    const runs = await listRuns(queries, { kind, limit: runsShown });
+    const runs = await listRuns(queries, { kind, beganUntil, limit: runsShown });
     const history = historyOf(runs, lastSuccess, since);
     return { kind, schedule, history, runs, due: dueFor(history) };
   };
@@ -56,13 +59,13 @@ export async function readSchedules(
     backup: await state(
       'backup',
       backupSchedule?.text ?? null,
-      newest(entries, ({ startedAt }) => startedAt),
+      newest(entries, beganUntil, ({ startedAt }) => startedAt),
       (history) => backupSchedule && dueOf(backupSchedule, history, now),
     ),
     drill: await state(
       'drill',
       drillSchedule?.text ?? null,
-      newest(entries, ({ lastDrill }) => (lastDrill?.passed ? lastDrill.at : undefined)),
+      newest(entries, beganUntil, ({ lastDrill }) => (lastDrill?.passed ? lastDrill.at : undefined)),
       (history) => drillSchedule && dueOf(drillSchedule, history, now),
     ),
     verify: await state('verify', `every chunk within ${days} days`, oldestRead(entries), (history) =>
@@ -101,10 +104,11 @@ function historyOf(runs: readonly Run[], lastSuccess: Date | undefined, since: D
 
 function newest(
   entries: readonly CatalogEntry[],
+  until: Date,
   timeOf: (entry: CatalogEntry) => string | undefined,
 ): Date | undefined {
-  const times = entries.map(timeOf).filter((time) => time !== undefined);
-  return times.length === 0 ? undefined : new Date(Math.max(...times.map((time) => Date.parse(time))));
+  const times = entries.map((entry) => Date.parse(timeOf(entry) ?? '')).filter((time) => time <= until.getTime());
+  return times.length === 0 ? undefined : new Date(Math.max(...times));
 }
 
 /** A backup that was never read back counts as read when it was made, so that its turn comes. */

@@ -91,11 +91,18 @@ export async function recordRunEnd(
 /** Newest first. */
 export async function listRuns(
   queries: Queries,
-  filter: { readonly kind: RunKind; readonly outcome?: RunOutcome; readonly cause?: RunCause; readonly limit?: number },
+  filter: {
+    readonly kind: RunKind;
+    readonly outcome?: RunOutcome;
+    readonly cause?: RunCause;
+    readonly beganUntil?: Date;
+    readonly limit?: number;
+  },
 ): Promise<Run[]> {
   let query = tablesOf(queries).selectFrom('operation_runs').selectAll().where('kind', '=', filter.kind);
   if (filter.outcome !== undefined) query = query.where('outcome', '=', filter.outcome);
   if (filter.cause !== undefined) query = query.where('cause', '=', filter.cause);
+  if (filter.beganUntil !== undefined) query = query.where('began_at', '<=', filter.beganUntil);
   const rows = await query
     .orderBy('began_at', 'desc')
     .orderBy('run_id', 'desc')

@@ -48,6 +48,20 @@ describe('schedules', () => {
     expect(after.verify.due?.at).toEqual(new Date(Date.parse(backup.verified!.oldestReadAt) + 15 * dayMs));
   });
 
+  it('are not answered by a backup of a host whose clock is ahead', async () => {
+    const made = await makeCluster();
+    const created = new Date(Date.now() - 3 * dayMs);
+    const nextYear = { ...made.context.clock, now: () => new Date(Date.now() + 400 * dayMs) };
+
+    await createBackup({ ...made.context, clock: nextYear }, made.cluster, { kind: 'scheduled' });
+
+    const { backup } = await schedules(made, new Date(), created);
+    expect(backup).toMatchObject({ due: { at: midnightAfter(created), overdue: true }, runs: [] });
+    const { startedAt } = await createBackup(made.context, made.cluster, { kind: 'scheduled' });
+    const after = await schedules(made, new Date(), created);
+    expect(after.backup.due).toMatchObject({ at: midnightAfter(new Date(startedAt)), overdue: false });
+  });
+
   it('try again after a failure, and say why it failed', async () => {
     const made = await makeCluster();
     const startWorker = localWorkers({ openReader: () => Promise.reject(new Error('no reader today')) });
