@@ -8,7 +8,10 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const { tally, minutes, operations, violation, journal, server } = await soak(options, say);
 
 process.stdout.write(`${tally.lines().join('\n')}\n`);
-const amount = `${operations} operations in ${minutes.toFixed(1)} minutes on ${server}, seed ${options.seed}`;
+const kills = tally.of('fault: SIGKILL') + tally.of('fault: PostgreSQL killed');
+const amount =
+  `${operations} operations in ${minutes.toFixed(1)} minutes on ${server}, seed ${options.seed}: ` +
+  `${kills} kills, ${tally.of('fault: ')} faults, ${tally.of('restored and compared')} backups restored and compared`;
 if (violation === undefined) process.stdout.write(`No violation in ${amount}\n`);
 else {
   const { round, step } = violation;
