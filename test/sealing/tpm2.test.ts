@@ -105,6 +105,13 @@ describe('a key sealed by a TPM', () => {
     expect((await openSealing(tpm).explain?.(sealed))?.reason).toContain('was cleared');
   });
 
+  it('serves many at once, although it has places for three objects and nobody in front of it', async () => {
+    const tpm = await TestTpm.start();
+    const sealed = await openSealing(tpm).seal(secret);
+    const opened = await Promise.all(Array.from({ length: 8 }, () => openSealing(tpm).unseal(sealed)));
+    expect(opened).toEqual(Array.from({ length: 8 }, () => secret));
+  });
+
   it('stays readable when a killed process left the TPM full', async () => {
     const tpm = await TestTpm.start();
     const sealed = await openSealing(tpm).seal(secret);
