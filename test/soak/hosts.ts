@@ -5,7 +5,7 @@ import { systemRandomness } from '#adapters/system/randomness.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { StartedCommand } from '../fixtures/command.ts';
 
-/** `enrolled` opens backups; the others must be refused with 21. */
+/** `enrolled` opens backups; the others must be refused. */
 export type Standing = 'outsider' | 'enrolled' | 'evicted';
 
 export interface Serving {

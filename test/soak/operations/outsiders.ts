@@ -16,7 +16,9 @@ export const refuseOutsider: Operation = {
       ['backup', 'drill', id],
       ['restore', 'run', id, '--yes', ...trust],
     ]);
-    requireExit(await world.run(host, words), [21], `${words.join(' ')} on ${host.standing} ${host.name}`);
+    // 40: what was its own still tells an evicted host that it was, and may do nothing.
+    const codes = host.standing === 'evicted' ? [21, 40] : [21];
+    requireExit(await world.run(host, words), codes, `${words.join(' ')} on ${host.standing} ${host.name}`);
     world.tally.add(`refused: ${host.standing}`);
     return {};
   },
