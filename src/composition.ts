@@ -25,6 +25,7 @@ import { workerThread } from '#pipeline/worker-thread.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { StoreExaminer } from '#ports/store-examiner.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
+import type { Swap } from './composition-databases.ts';
 import { openSealing, openHardwareTrust } from './composition-sealing.ts';
 
 export interface ProcessFacts {
@@ -43,7 +44,7 @@ export function loadAdapters(facts: ProcessFacts): LoadedAdapters {
     reachedFile: facts.env['ENCLAVE_MANAGER_TEST_REACHED_FILE'],
   });
   return {
-    adapters: makeAdapters(facts),
+    adapters: makeAdapters(facts, facts.env['ENCLAVE_MANAGER_TEST_SWAP'] === 'two-steps' ? 'two-steps' : 'one-step'),
     newContext: ({ progress, signal }) => ({
       clock: systemClock,
       randomness: systemRandomness,
@@ -57,12 +58,12 @@ export function loadAdapters(facts: ProcessFacts): LoadedAdapters {
   };
 }
 
-function makeAdapters(facts: ProcessFacts): Adapters {
+function makeAdapters(facts: ProcessFacts, swap: Swap): Adapters {
   return {
     openServer: async (configuration, { create }) => {
       const { openForCommand } = await import('./composition-databases.ts');
       const acquire = () => acquireDataDirectory(configuration.dataDirectory, facts.command);
-      return await openForCommand(configuration, { create, acquire });
+      return await openForCommand(configuration, { create, acquire, swap });
     },
     openStore,
     openStoreExaminer,
@@ -88,7 +89,7 @@ function makeAdapters(facts: ProcessFacts): Adapters {
           hostName: facts.hostName,
           processId: facts.processId,
           startHealthServer: (readiness) => startHealthServer({ ...configuration.listen, readiness }),
-          openDatabase: () => openForServing(configuration, lock),
+          openDatabase: () => openForServing(configuration, lock, swap),
           openHost: async (server) => ({
             server,
             store: configuration.repository.kind === 'none' ? undefined : await openStore(configuration.repository),

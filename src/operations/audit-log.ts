@@ -2,7 +2,7 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { AuditHead, RecordedAuditEvent } from '#model/audit-event.ts';
 import type { Database, DatabaseServer } from '#ports/database.ts';
 import { listAuditEvents, verifyAuditChain, type AuditFilter } from '#store/audit.ts';
-import { readLiveCluster } from './open-cluster.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
 
 /** Events of the live database, newest first. Needs no key. `not-found` where there is no cluster. */
 export async function readAuditLog(server: DatabaseServer, filter: AuditFilter): Promise<RecordedAuditEvent[]> {

@@ -5,7 +5,7 @@ import { readKeyringDocuments } from '#store/keyring-documents.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Host, OperationContext } from './context.ts';
-import { readLiveCluster } from './open-cluster.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
 
 /**

@@ -7,8 +7,10 @@ import { liveServers } from '#store/servers.ts';
 import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
 import type { OperationContext } from './context.ts';
 import { findImport, type FoundImport } from './find-import.ts';
+import { finishSwap } from './finish-swap.ts';
+import { readSwapState, type UnfinishedSwap } from './find-unfinished-swap.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
-import { readLiveCluster } from './open-cluster.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
 
 export interface DatabaseStatus {
   readonly location: string;
@@ -39,6 +41,8 @@ export interface DatabaseStatus {
   }[];
   readonly missingPrivileges: readonly string[];
   readonly leftDatabases: readonly LeftDatabase[];
+  /** A swap that stopped between its two renames; the next command that needs the live database ends it. */
+  readonly unfinishedSwap: Omit<UnfinishedSwap, 'outcome'> | null;
 }
 
 /** Looks at the database without any key and changes nothing, whatever schema it has. */
@@ -63,7 +67,15 @@ export async function readDatabaseStatus(server: DatabaseServer): Promise<Databa
     ...inside,
     missingPrivileges: await server.missingPrivileges(),
     leftDatabases: await leftDatabases(server),
+    unfinishedSwap: await findUnfinished(server),
   };
+}
+
+async function findUnfinished(server: DatabaseServer): Promise<DatabaseStatus['unfinishedSwap']> {
+  const state = await readSwapState(server);
+  if (state.kind !== 'unfinished') return null;
+  const { restoreId, staging, before } = state.swap;
+  return { restoreId, staging, before };
 }
 
 function describeImport({ state, summary }: FoundImport): DatabaseStatus['import'] {
@@ -100,6 +112,7 @@ async function lookInside(server: DatabaseServer): Promise<Pick<DatabaseStatus, 
  * `not-found` where there is nothing to bring forward.
  */
 export async function migrateDatabase(context: OperationContext, server: DatabaseServer): Promise<MigrateResult> {
+  await finishSwap(context, server);
   if ((await readLiveCluster({ server })) === undefined) {
     throw new EnclaveManagerError(
       'not-found',

@@ -7,7 +7,8 @@ import type { Lease } from '#store/held-lease.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { hasImport } from './find-import.ts';
-import { readLiveCluster } from './open-cluster.ts';
+import { finishSwap } from './finish-swap.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
 
 /** The database that a restore is about to replace, as it was found at the start. */
 export interface Live {
@@ -29,6 +30,7 @@ export async function inspectLive(
   { server, store }: Pick<Host, 'server' | 'store'>,
   keyring: OpenedKeyring,
 ): Promise<Live> {
+  await finishSwap(context, server, { unclear: 'leave' });
   const identity = await server.databaseIdentity(server.liveName);
   const changed = (what: string): EnclaveManagerError =>
     new EnclaveManagerError('lease-held', `the database "${server.liveName}" ${what}; nothing was replaced`);

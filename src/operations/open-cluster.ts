@@ -2,7 +2,6 @@ import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-mana
 import { openKeyring, requireMember, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import type { Database } from '#ports/database.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
-import { importMarkerTable } from '#store/import-marker.ts';
 import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { schemaVersion } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
@@ -10,10 +9,11 @@ import { createCluster, finishCreation } from './create-cluster.ts';
 import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
 import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
-import { importPending } from './find-import.ts';
+import { finishSwap } from './finish-swap.ts';
 import { finishImport } from './finish-import.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
 import { rememberNode } from './remember-node.ts';
 
 export interface OpenedCluster {
@@ -30,6 +30,7 @@ export interface OpenedCluster {
  * `repository-foreign`, `version-incompatible`, `sealing-unavailable`.
  */
 export async function openOrCreateCluster(context: OperationContext, host: Host): Promise<OpenedCluster> {
+  await finishSwap(context, host.server);
   const row = await readLiveClusterOrImport(context, host);
   if (row === undefined) {
     await refuseFilledRepository(host);
@@ -59,6 +60,7 @@ export async function openCluster(
   } = {},
 ): Promise<Cluster> {
   const { server, store, sealing, localState } = host;
+  await finishSwap(context, server);
   const row =
     options.finishImport === false ? await readLiveCluster(host) : await readLiveClusterOrImport(context, host);
   if (row === undefined) {
@@ -182,30 +184,6 @@ async function readLiveClusterOrImport(context: OperationContext, host: Host): P
     if (!isEnclaveManagerError(error, 'import-pending')) throw error;
     await finishImport(context, host, { trust: { kind: 'compared' } });
     return await readLiveCluster(host);
-  }
-}
-
-/**
- * The cluster row of the live database; `undefined` where there is no database, no schema or no cluster. Throws
- * `import-pending` where the rows are those of an export that nobody has checked.
- */
-export async function readLiveCluster({ server }: Pick<Host, 'server'>): Promise<ClusterRow | undefined> {
-  if ((await server.databaseIdentity(server.liveName)) === undefined) return undefined;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
-    const tables = await database.tableNames();
-    if (tables.includes(importMarkerTable)) throw await importPending(database, server);
-    if (tables.includes('cluster')) return await readCluster(database.queries);
-    if (tables.length === 0 || tables.includes('schema_migrations')) return undefined;
-    throw new EnclaveManagerError(
-      'configuration',
-      `the database "${server.liveName}" at ${server.location} holds tables of something else: ${tables.slice(0, 5).join(', ')}`,
-      {
-        hint: 'Give Enclave Manager a database of its own in ENCLAVE_MANAGER_DATABASE_URL.',
-      },
-    );
-  } finally {
-    await database.close();
   }
 }
 

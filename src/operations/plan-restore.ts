@@ -7,7 +7,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { hasImport } from './find-import.ts';
-import { readLiveCluster } from './open-cluster.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
 import { findBackup, readCatalog, type Catalog } from './read-catalog.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';

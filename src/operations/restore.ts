@@ -3,17 +3,16 @@ import { requireMember } from '#keys/keyring.ts';
 import type { Incarnation } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
 import { beforeName, stagingName, type RestoreId } from '#model/restore-names.ts';
-import type { Database, DatabaseServer } from '#ports/database.ts';
+import type { Database, SwapNames } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { migrate } from '#store/migrate.ts';
 import { updateRestore } from '#store/restores.ts';
 import { bringKeysToRepository } from './bring-keys.ts';
 import type { Host, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
-import { hasImport } from './find-import.ts';
+import { dropEmpty, finishSwap, swapLive } from './finish-swap.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
-import { readLiveCluster } from './open-cluster.ts';
 import { newestKeyring, type Repository } from './open-repository.ts';
 import { prepareStaging } from './prepare-staging.ts';
 import { recordVerification } from './record-verification.ts';
@@ -69,6 +68,7 @@ async function restoreBackup(
 ): Promise<RestoreResult> {
   const begunMs = context.clock.monotonicMs();
   context.progress.phase('looking at the repository');
+  await finishSwap(context, host.server, { unclear: 'leave' });
   await bringKeysToRepository(context, host);
   const target = await openRestoreTarget(host, options.backup, options.trust);
   await requireVerified(context, target);
@@ -151,7 +151,7 @@ async function buildAndSwap(
       context.signal.throwIfAborted();
       context.progress.phase('swapping the databases');
       context.crashPoints.reach('restore.swapping');
-      await server.swap({ ...names, notAfter });
+      await swapLive(context, server, { ...names, notAfter });
       swapped = true;
       context.crashPoints.reach('restore.swapped');
       if (beforeDatabase === null) await dropEmpty(server, names.before);
@@ -163,7 +163,7 @@ async function buildAndSwap(
     }
   } catch (error) {
     if (swapped) throw incomplete(error);
-    await discard(staging, host, names.staging);
+    await discard(staging, host, names);
     throw error;
   }
 }
@@ -188,12 +188,6 @@ async function load(context: OperationContext, target: RestoreTarget, staging: D
   }
 }
 
-/** A database without a cluster holds nothing that anybody could go back to. One that got a cluster in the last moment, or an import, stays. */
-async function dropEmpty(server: DatabaseServer, name: string): Promise<void> {
-  if (await hasImport({ server: { ...server, liveName: name } })) return;
-  if ((await readLiveCluster({ server: { ...server, liveName: name } })) === undefined) await server.dropDatabase(name);
-}
-
 /** After the swap the restored data serves; what is left is bookkeeping, and any host can repeat it. */
 async function finish(
   context: OperationContext,
@@ -212,10 +206,19 @@ async function finish(
   }
 }
 
-/** The half-built database is of no use to anybody; where even dropping it fails, `restore cleanup` does it later. */
-async function discard(staging: Database, { server }: Host, name: string): Promise<void> {
+/**
+ * The half-built database is of no use to anybody; where even dropping it fails, `restore cleanup` does it later. Where
+ * the swap stopped in its middle, or the live database is gone for another reason, it may be what has to serve.
+ */
+async function discard(
+  staging: Database,
+  { server }: Host,
+  names: Pick<SwapNames, 'live' | 'staging' | 'expectedLive'>,
+): Promise<void> {
   await staging.close().catch(() => {});
-  await server.dropDatabase(name).catch(() => {});
+  const isWanted = async (): Promise<boolean> =>
+    names.expectedLive !== undefined && (await server.databaseIdentity(names.live)) === undefined;
+  if (!(await isWanted().catch(() => true))) await server.dropDatabase(names.staging).catch(() => {});
 }
 
 function incomplete(error: unknown): EnclaveManagerError {

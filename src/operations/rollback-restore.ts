@@ -9,6 +9,7 @@ import { migrate } from '#store/migrate.ts';
 import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
+import { recordEnd, swapLive } from './finish-swap.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { exchangedTables, findUndoable, type RollbackPlan, type Undoable } from './plan-rollback.ts';
 
@@ -40,7 +41,7 @@ export async function rollbackRestore(
       const notAfter = await swapDeadline(live, fenced);
       context.signal.throwIfAborted();
       context.crashPoints.reach('rollback.swapping');
-      await server.swap({
+      await swapLive(context, server, {
         live: server.liveName,
         staging: undone.beforeDatabase,
         before: keptDatabase,
@@ -49,6 +50,7 @@ export async function rollbackRestore(
       });
       swapped = true;
       context.crashPoints.reach('rollback.swapped');
+      await recordEnd(context, server, { restoreId, outcome: 'rolled-back' }).catch(() => {});
       return { incarnation, keptDatabase };
     } finally {
       if (swapped) fenced.leave();

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { CrashPoints } from './crash-points.ts';
 
 /**
  * The server that holds the live database (`malbork`) and the databases beside it.
@@ -33,7 +34,8 @@ export interface DatabaseServer {
   missingPrivileges(): Promise<string[]>;
   /**
    * Makes `staging` the live database and keeps the old one as `before`: all sessions ended, then both renames in
-   * one step that either happens whole or not at all (CockroachDB: two steps, see its adapter).
+   * one step that either happens whole or not at all. On CockroachDB they are two steps: a failure takes the first one
+   * back, and after a crash between them there is no live database, until the same call with `expectedLive` undefined.
    * `expectedLive` is `databaseIdentity(live)` as recorded at the start; another identity now → `lease-held`, nothing changed.
    * `notAfter`, by the server's clock, is decided when nobody can reach the live database any more; later → `lease-held`, nothing changed.
    */
@@ -50,6 +52,8 @@ export interface SwapNames {
   readonly expectedLive: string | undefined;
   /** Until when lease and pause of the servers are known to last: a process that was stopped swaps nothing when it comes back. */
   readonly notAfter?: Date | undefined;
+  /** Reached where the swap is more than one step. */
+  readonly crashPoints?: CrashPoints | undefined;
 }
 
 /** One database: typed queries for the manager's own tables, and the bulk paths of backup and restore. */

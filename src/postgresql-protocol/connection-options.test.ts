@@ -13,7 +13,8 @@ describe('a database URL', () => {
       database: 'malbork',
       tls: { mode: 'prefer', authorities: null, certificate: null, key: null },
     });
-    expect(validateOptions(JSON.parse(JSON.stringify(options)))).toEqual(options);
+    const ofSession = { ...options, settings: { timezone: 'UTC' }, namesDatabase: false };
+    expect(validateOptions(JSON.parse(JSON.stringify(ofSession)))).toEqual(ofSession);
     expect(parseDatabaseUrl('postgresql://u@[::1]/x?sslmode=disable')).toMatchObject({
       host: '::1',
       port: 5432,

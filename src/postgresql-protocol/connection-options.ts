@@ -24,8 +24,16 @@ const postgresqlOptionsSchema = z.strictObject({
 });
 
 export type TlsOptions = z.infer<typeof tlsOptionsSchema>;
-/** JSON, so that a worker thread can connect with it. */
 export type PostgresqlOptions = z.infer<typeof postgresqlOptionsSchema>;
+
+const sessionOptionsSchema = postgresqlOptionsSchema.extend({
+  /** What the engine's adapter sets in every session, so that values are rendered in one way. */
+  settings: z.record(z.string().regex(/^[a-z_]+$/), z.string().regex(/^[A-Za-z0-9_]+$/)),
+  /** Sessions are called `enclave-manager 17`, or after the database as well where the engine does not tell which one they use. */
+  namesDatabase: z.boolean(),
+});
+/** JSON, so that a worker thread can connect with it. */
+export type SessionOptions = z.infer<typeof sessionOptionsSchema>;
 
 const defaultDatabase = 'malbork';
 const knownParameters = new Set(['host', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'application_name']);
@@ -59,8 +67,8 @@ export function describeOptions(options: PostgresqlOptions): string {
   return `postgres://${options.user}@${host}:${options.port}/${options.database}`;
 }
 
-export function validateOptions(options: unknown): PostgresqlOptions {
-  return postgresqlOptionsSchema.parse(options);
+export function validateOptions(options: unknown): SessionOptions {
+  return sessionOptionsSchema.parse(options);
 }
 
 /** Without the text in the message: it may be the password. */

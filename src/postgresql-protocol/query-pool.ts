@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { backendOf, type RunningBackends } from './running-backends.ts';
-import { describeOptions, type PostgresqlOptions } from './connection-options.ts';
+import { describeOptions, type SessionOptions } from './connection-options.ts';
 import { isLostConnection, toDatabaseError } from './database-errors.ts';
 import { clientConfig, queryLimits } from './session.ts';
 
@@ -17,7 +17,7 @@ export interface QueryPool {
 type PooledClient = PostgresPoolClient & { readonly run: QueryPool['rows'] };
 
 export function openQueryPool(
-  options: PostgresqlOptions,
+  options: SessionOptions,
   database: string,
   maxConnections: number,
   running: RunningBackends = new Set(),

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { PostgresqlOptions, TlsOptions } from './connection-options.ts';
+import type { PostgresqlOptions, SessionOptions, TlsOptions } from './connection-options.ts';
 import { describeOptions } from './connection-options.ts';
 import { toDatabaseError } from './database-errors.ts';
 import { valueTypes } from './value-types.ts';
@@ -20,25 +20,28 @@ export const queryLimits: SessionLimits = {
 /** For reading and writing whole tables, and building indexes. */
 export const bulkLimits: SessionLimits = { connectTimeoutMs: 15_000, statementTimeoutMs: 0, lockTimeoutMs: 120_000 };
 
-/**
- * One rendering of every value, whatever the server, the role or the database has set: these settings decide the bytes
- * of COPY text, and so the ids of chunks.
- */
-const settings: Readonly<Record<string, string>> = {
-  timezone: 'UTC',
-  datestyle: 'ISO',
-  intervalstyle: 'postgres',
-  bytea_output: 'hex',
-  extra_float_digits: '1',
-  synchronize_seqscans: 'off',
-  standard_conforming_strings: 'on',
-  search_path: 'public',
-  // A policy that would hide rows from us is an error, never a shorter backup.
-  row_security: 'off',
-  xmloption: 'content',
-};
+export function clientConfig(options: SessionOptions, database: string, limits: SessionLimits): pg.ClientConfig {
+  return {
+    ...plainConfig(options, database, limits),
+    application_name: sessionName(options, database),
+    options: startupOptions({
+      ...options.settings,
+      lock_timeout: limits.lockTimeoutMs,
+      statement_timeout: limits.statementTimeoutMs,
+      idle_in_transaction_session_timeout: limits.statementTimeoutMs,
+    }),
+  };
+}
 
-export function clientConfig(options: PostgresqlOptions, database: string, limits: SessionLimits): pg.ClientConfig {
+/** What our sessions call themselves, for people and for engines where that is how sessions are found. */
+function sessionName({ namesDatabase }: SessionOptions, database: string): string {
+  return namesDatabase ? `${databaseSessions(database)} ${process.pid}` : `enclave-manager ${process.pid}`;
+}
+
+/** How the names of all our sessions in a database begin. */
+const databaseSessions = (database: string): string => `enclave-manager in ${database},`;
+
+function plainConfig(options: PostgresqlOptions, database: string, limits: SessionLimits): pg.ClientConfig {
   return {
     host: options.host,
     port: options.port,
@@ -48,12 +51,6 @@ export function clientConfig(options: PostgresqlOptions, database: string, limit
     ssl: options.tls === null ? false : secureContext(options.tls),
     types: valueTypes,
     application_name: `enclave-manager ${process.pid}`,
-    options: startupOptions({
-      ...settings,
-      lock_timeout: limits.lockTimeoutMs,
-      statement_timeout: limits.statementTimeoutMs,
-      idle_in_transaction_session_timeout: limits.statementTimeoutMs,
-    }),
     connectionTimeoutMillis: limits.connectTimeoutMs,
     // The server's limit comes first; ours is for a server that is gone without a word.
     ...(limits.statementTimeoutMs === 0 ? {} : { query_timeout: limits.statementTimeoutMs + 30_000 }),
@@ -69,12 +66,13 @@ export interface Session {
   close(): Promise<void>;
 }
 
-export async function openSession(
-  options: PostgresqlOptions,
-  database: string,
-  limits: SessionLimits,
-): Promise<Session> {
+export async function openSession(options: SessionOptions, database: string, limits: SessionLimits): Promise<Session> {
   return connectSession(new pg.Client(clientConfig(options, database, limits)), describeOptions(options));
+}
+
+/** Without any setting that only one engine knows: for asking which one it is. */
+export async function openPlainSession(options: PostgresqlOptions, database: string): Promise<Session> {
+  return connectSession(new pg.Client(plainConfig(options, database, queryLimits)), describeOptions(options));
 }
 
 export async function connectSession(client: pg.Client, location: string): Promise<Session> {
@@ -101,7 +99,7 @@ export async function connectSession(client: pg.Client, location: string): Promi
 }
 
 export async function withSession<T>(
-  options: PostgresqlOptions,
+  options: SessionOptions,
   database: string,
   limits: SessionLimits,
   work: (session: Session) => Promise<T>,

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
-import { describeOptions, type PostgresqlOptions } from './connection-options.ts';
+import { describeOptions, type SessionOptions } from './connection-options.ts';
 import { toDatabaseError, unreachable } from './database-errors.ts';
 import { bulkLimits, clientConfig, connectSession, type Session } from './session.ts';
 
@@ -29,7 +29,7 @@ const readBufferBytes = 256 * 1024;
 /** Longer than any single statement of a backup or restore is silent. */
 const silenceMs = 900_000;
 
-export async function openWire(options: PostgresqlOptions): Promise<WireConnection> {
+export async function openWire(options: SessionOptions): Promise<WireConnection> {
   const route: Route = { deliver: undefined };
   const config = clientConfig(options, options.database, bulkLimits);
   const plain = options.tls === null ? () => readingSocket(route) : undefined;

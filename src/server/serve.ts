@@ -17,6 +17,7 @@ import { importNotReady, runImports, untilImportChanges } from './await-import.t
 import { proveOnce } from './first-proof.ts';
 import { Gate } from './gate.ts';
 import { runKeyTending } from './key-tending.ts';
+import { runSwapFinishing } from './finish-swaps.ts';
 import { Presence } from './presence.ts';
 import { runScheduler } from './scheduler.ts';
 
@@ -108,6 +109,7 @@ async function serveDatabase(
     await Promise.all([
       presence.run(inner.signal),
       runImports({ ...inner, progress: logged(parts.log) }, { host, database, gate, log: parts.log }),
+      runSwapFinishing({ ...inner, progress: logged(parts.log) }, host.server),
       serveWork(inner, parts, gate, host, opened, address),
       runKeyTending(
         { ...inner, progress: logged(parts.log) },

@@ -9,7 +9,7 @@ import { crash, crashTestMs, expectRestorable, listBackups, pointsOf, serveWhile
 vi.setConfig({ testTimeout: crashTestMs, hookTimeout: crashTestMs });
 
 it('every registered point belongs to an operation that is killed at all of its points', () => {
-  const restoring = ['restore', 'rollback', 'cleanup'];
+  const restoring = ['restore', 'rollback', 'swap', 'cleanup'];
   const keys = ['enrol', 'admit', 'export', 'import', 'advance-keys', 'reseal'];
   const operations = ['create-cluster', 'backup', 'prune', ...restoring, ...keys];
   expect(operations.flatMap(pointsOf)).toEqual([...crashPoints]);

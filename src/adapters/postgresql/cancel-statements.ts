@@ -1,9 +1,9 @@
-import type { PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import type { SessionOptions } from '#postgresql-protocol/connection-options.ts';
 import type { RunningBackends } from '#postgresql-protocol/running-backends.ts';
 import { queryLimits, withSession } from '#postgresql-protocol/session.ts';
 
 /** A short statement is left alone: it may be part of the cleaning up that follows. */
-export async function cancelLongStatements(options: PostgresqlOptions, running: RunningBackends): Promise<void> {
+export async function cancelLongStatements(options: SessionOptions, running: RunningBackends): Promise<void> {
   if (running.size === 0) return;
   await withSession(options, options.database, queryLimits, async ({ rows }) => {
     await rows(

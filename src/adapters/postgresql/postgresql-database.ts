@@ -2,7 +2,7 @@ import type { Database } from '#ports/database.ts';
 import { cancelLongStatements } from './cancel-statements.ts';
 import type { RunningBackends } from '#postgresql-protocol/running-backends.ts';
 import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
-import { describeOptions, type PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import { describeOptions, type SessionOptions } from '#postgresql-protocol/connection-options.ts';
 import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import { readDefinitions } from './definitions.ts';
 import { detachIndexes } from './indexes.ts';
@@ -12,8 +12,8 @@ import { openSnapshot } from './snapshot.ts';
 
 const defaultConnections = 4;
 
-export function openDatabase(server: PostgresqlOptions, name: string, connections = defaultConnections): Database {
-  const options: PostgresqlOptions = { ...server, database: name };
+export function openDatabase(server: SessionOptions, name: string, connections = defaultConnections): Database {
+  const options: SessionOptions = { ...server, database: name };
   const running: RunningBackends = new Set();
   const pool = openQueryPool(options, name, connections, running);
   return {

@@ -1,14 +1,25 @@
 import { statfs } from 'node:fs/promises';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Database, DatabaseServer } from '#ports/database.ts';
-import { describeOptions, parseDatabaseUrl, type PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import {
+  describeOptions,
+  parseDatabaseUrl,
+  type PostgresqlOptions,
+  type SessionOptions,
+} from '#postgresql-protocol/connection-options.ts';
+import { findServer, type FoundServer } from '#postgresql-protocol/find-server.ts';
+import { databaseIdentity } from '#postgresql-protocol/rename-database.ts';
+import { swapInTwoSteps } from '#postgresql-protocol/two-step-swap.ts';
+import { checkVersion } from './check-version.ts';
 import { createDatabase } from './create-database.ts';
 import { quoteIdentifier } from '#postgresql-protocol/identifier-quoting.ts';
-import { findMaintenance } from './maintenance.ts';
 import { openDatabase } from './postgresql-database.ts';
 import { missingPrivileges } from './privileges.ts';
 import { openQueryPool, type QueryPool } from '#postgresql-protocol/query-pool.ts';
-import { databaseOid, swapDatabases, terminateSessions } from './swap.ts';
+import { postgresqlSession } from './session-settings.ts';
+import { renameSteps } from './rename-steps.ts';
+import { terminateSessions } from './end-sessions.ts';
+import { swapDatabases } from './swap.ts';
 
 export interface ConnectOptions {
   /** `postgres://…`, or options made from it before. */
@@ -19,42 +30,44 @@ export interface ConnectOptions {
   readonly location?: string;
   /** Directory of its data, where the server runs on this machine. */
   readonly storagePath?: string;
+  /** Two renames, as on an engine that cannot do both in one step; for tests. */
+  readonly swap?: 'one-step' | 'two-steps' | undefined;
+  /** Where the server was asked already which engine it is. */
+  readonly found?: FoundServer;
 }
 
 /**
  * Connects to PostgreSQL 15 to 18. Throws `database-unreachable`, `configuration` for a wrong URL, and
  * `version-incompatible` for another major or engine.
  */
-export async function connectPostgresql({
-  server,
-  liveName,
-  location,
-  storagePath,
-}: ConnectOptions): Promise<DatabaseServer> {
+export async function connectPostgresql(connect: ConnectOptions): Promise<DatabaseServer> {
+  const { server } = connect;
   const given = typeof server === 'string' ? parseDatabaseUrl(server) : server;
-  const found = await findMaintenance(given);
-  const live = liveName ?? given.database;
-  const options = { ...found.options, database: live };
-  const pool = openQueryPool(options, found.database, 2);
+  const found = connect.found ?? (await findServer(given));
+  const version = checkVersion(found, describeOptions(given));
+  const live = connect.liveName ?? given.database;
+  const options = postgresqlSession({ ...found.options, database: live });
   return makeServer({
     options,
-    maintenance: found.database,
-    pool,
+    maintenance: found.maintenance,
+    pool: openQueryPool(options, found.maintenance, 2),
     live,
-    version: found.version,
-    location,
-    storagePath,
+    version,
+    location: connect.location,
+    storagePath: connect.storagePath,
+    swap: connect.swap ?? 'one-step',
   });
 }
 
 interface ServerParts {
-  readonly options: PostgresqlOptions;
+  readonly options: SessionOptions;
   readonly maintenance: string;
   readonly pool: QueryPool;
   readonly live: string;
   readonly version: string;
   readonly location: string | undefined;
   readonly storagePath: string | undefined;
+  readonly swap: 'one-step' | 'two-steps';
 }
 
 function makeServer(parts: ServerParts): DatabaseServer {
@@ -66,7 +79,7 @@ function makeServer(parts: ServerParts): DatabaseServer {
     liveName: live,
     location: parts.location ?? describeOptions(options),
     databaseNames: (prefix) => databaseNames(pool, prefix),
-    databaseIdentity: (name) => databaseOid(pool, name),
+    databaseIdentity: (name) => databaseIdentity(pool.rows, name),
     createDatabase: (name, { like } = {}) => createDatabase(pool, name, like, Number.parseInt(version, 10)),
     dropDatabase: (name) => dropDatabase(pool, name),
     open: (name, { connections } = {}) => {
@@ -79,7 +92,9 @@ function makeServer(parts: ServerParts): DatabaseServer {
     missingPrivileges: () => missingPrivileges(pool.rows, { live, maintenance }),
     swap: (names) => {
       if (maintenance === names.live || maintenance === names.staging) throw renameFromInside(maintenance);
-      return swapDatabases(options, maintenance, names);
+      return parts.swap === 'one-step'
+        ? swapDatabases(options, maintenance, names)
+        : swapInTwoSteps(renameSteps(options, maintenance), names);
     },
     close: async () => {
       await Promise.all([...opened].map((database) => database.close()));

@@ -1,6 +1,6 @@
 import type { Snapshot, TableRange } from '#ports/database.ts';
 import { countTableRows, tableColumns } from './catalog.ts';
-import type { PostgresqlOptions } from '#postgresql-protocol/connection-options.ts';
+import type { SessionOptions } from '#postgresql-protocol/connection-options.ts';
 import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import { bulkLimits, openSession, type Session } from '#postgresql-protocol/session.ts';
 import { backendOf, type RunningBackends } from '#postgresql-protocol/running-backends.ts';
@@ -9,7 +9,7 @@ import { backendOf, type RunningBackends } from '#postgresql-protocol/running-ba
 const pagesPerRange = 8192;
 
 export async function openSnapshot(
-  options: PostgresqlOptions,
+  options: SessionOptions,
   tables: readonly string[],
   running: RunningBackends = new Set(),
 ): Promise<Snapshot> {

@@ -38,6 +38,7 @@ Needs the database, no key. Changes nothing.`,
       ),
       missingPrivileges: z.array(z.string()),
       leftDatabases: z.array(leftDatabaseSchema(z)),
+      unfinishedSwap: z.object({ restoreId: z.string(), staging: z.string(), before: z.string() }).nullable(),
     }),
   run: async (environment) => {
     const { readDatabaseStatus } = await import('#operations/database-status.ts');
@@ -56,6 +57,7 @@ Needs the database, no key. Changes nothing.`,
           : `${status.cluster.clusterId}, incarnation ${status.cluster.incarnation.number}`,
       ],
       ...(status.import === null ? [] : [['Import', importText(status.import)] as const]),
+      ...(status.unfinishedSwap === null ? [] : [['Swap', swapText(status.unfinishedSwap)] as const]),
       ...status.servers.map(
         (server) =>
           ['Manager', `${server.host}, process ${server.processId}, since ${formatTime(server.startedAt)}`] as const,
@@ -66,6 +68,10 @@ Needs the database, no key. Changes nothing.`,
       ...status.missingPrivileges.map((sentence) => ['Lacks', sentence] as const),
     ]),
 });
+
+function swapText({ staging, before }: NonNullable<DatabaseStatus['unfinishedSwap']>): string {
+  return `stopped between its two renames: "${before}" was replaced, "${staging}" does not serve yet; serve or any command that uses the database ends it`;
+}
 
 function importText({ state, backupId }: NonNullable<DatabaseStatus['import']>): string {
   const what = `an export of ${backupId === null ? 'an unreadable backup' : `backup ${backupId}`}`;
