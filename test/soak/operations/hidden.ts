@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { require } from '../violation.ts';
 import { requireExit } from '../world.ts';
@@ -73,16 +73,16 @@ export const loseKeyringDocument: Operation = {
   name: 'lose a document of the keyring',
   weight: ({ model }) => (model.live === undefined || model.backups.size === 0 ? 0 : 2),
   run: async (world, chance) => {
-    const directory = join(world.repository.directory, 'keyring');
-    const files = readdirSync(directory, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map(({ parentPath, name }) => join(parentPath, name))
-      .toSorted();
-    const file = chance.oneOf(files);
+    // What was of a host that was evicted, or of a credential that was replaced, nobody needs.
+    const { keyring } = await world.readCatalog();
+    const needed = new Set(keyring.documents.map(({ path }) => path));
+    const file = join(world.repository.directory, chance.oneOf([...needed].toSorted()));
+    world.journal.note('keyring document lost', { file });
     const bytes = readFileSync(file);
     rmSync(file);
     await world.letLeasesExpire();
     requireExit(await world.run(world.anyEnrolled(chance), ['backup', 'create']), [0], `backup create without ${file}`);
+    require(existsSync(file), () => `${file} did not come back`);
     require(readFileSync(file).equals(bytes), () => `${file} came back as another document`);
     world.tally.add('fault: keyring document lost');
     return {};
