@@ -22,7 +22,8 @@ export interface HardwareProof {
  * the order in which they must be stored, so that a node is a member only once it can open everything.
  *
  * Throws `not-permitted` for a wrong MAC, for another cluster or key, for hardware or ids that are known already, and on a host
- * that is not a member itself; `no-key` when this host cannot open every epoch; `damaged` for an unusable request.
+ * that is not a member itself; `no-key` when this host cannot open every epoch; `damaged` for an unusable request; `lease-held`
+ * while the keys are being changed.
  */
 export async function admitNode(
   keyring: OpenedKeyring,
@@ -30,6 +31,7 @@ export async function admitNode(
   { clock }: Pick<KeyPorts, 'clock'>,
   proof: HardwareProof = { grade: 'unattested', isProved: false },
 ): Promise<{ documents: KeyringDocument[]; nodeId: NodeId; replaces: CredentialId | undefined }> {
+  checkNotChanging(keyring);
   const request = readJoinRequest(received.request, received.mac, received.macKey);
   checkCluster(keyring, request);
   const { nodes, currentEpoch } = keyring.membership;
@@ -65,6 +67,21 @@ function placeOf(
   throw refused(
     `The hardware ${node.hardwareIdentity} is enrolled already, as node ${known.name} (${known.nodeId}).`,
     'Nothing is left to do if that is this host; otherwise two hosts share one key: give each its own.',
+  );
+}
+
+/**
+ * Until the membership names the newest epoch, invites are sealed with keys that a host which is being evicted still knows: it
+ * could invite whom it likes, who would then get the new keys.
+ */
+function checkNotChanging({ membership, newestEpoch }: OpenedKeyring): void {
+  if (membership.currentEpoch === newestEpoch) return;
+  throw new EnclaveManagerError(
+    'lease-held',
+    'the keys of the cluster are being changed; nobody is enrolled meanwhile',
+    {
+      hint: 'A running manager finishes the change, and then answers; keys status shows what is still to do.',
+    },
   );
 }
 

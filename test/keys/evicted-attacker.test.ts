@@ -22,6 +22,7 @@ import { restore } from '#operations/restore.ts';
 import { tendKeys } from '#operations/tend-keys.ts';
 import { readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
 import { tablesOf } from '#store/tables.ts';
+import { makeCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
 import { admit, enrolHosts } from '../fixtures/hosts.ts';
 import { freshDatabaseName } from '../fixtures/postgresql.ts';
@@ -150,24 +151,7 @@ describe('the host that was evicted', () => {
     expect(opened.keyring.rejected.map(({ path }) => path)).toContain('keyring/members/99.json');
 
     // It knows the column key of epoch 1 and may write rows: an invite of its own making.
-    const { inviteId, token, macKey } = newInvite(evicted, context.randomness);
-    const place = { table: 'node_invites', column: 'sealed_mac_key', key: inviteId };
-    await tablesOf(cluster.database)
-      .insertInto('node_invites')
-      .values({
-        invite_id: inviteId,
-        sealed_mac_key: sealColumn(evicted.epochKeys(1), place, macKey, context.randomness),
-        created_by: 'somebody',
-        created_at: new Date(),
-        expires_at: new Date(Date.now() + 3_600_000),
-      })
-      .execute();
-    const { clusterId, keyGeneration, verifyKey: clusterVerifyKey } = cluster.keyring;
-    const intruder = await makeHost({ name: 'intruder' });
-    await intruder.sealing.provision();
-    const input = { ...context, clusterId, keyGeneration, clusterVerifyKey, sealing: intruder.sealing };
-    const joining = await newJoinRequest({ ...input, token: tokenFor(cluster.keyring, token) }, intruder.node);
-    const joinRequestId = await submitJoinRequest(cluster.database.queries, { inviteId, ...joining }, context);
+    const { joinRequestId } = await inviteItself(cluster, evicted, cluster.keyring);
     await admit(host!);
     expect(await readJoinRequest(cluster.database.queries, joinRequestId)).toMatchObject({
       status: 'REFUSED',
@@ -209,6 +193,67 @@ describe('the host that was evicted', () => {
     await createBackup(context, resealed, { kind: 'manual' });
   });
 });
+
+describe('the host whose eviction was interrupted', () => {
+  it('enrols nobody before another host has finished it', async () => {
+    const { context, host } = await makeCluster();
+    const [second] = await enrolHosts(host, ['host-b', 'host-c']);
+    const opened = await reopen(context, host);
+    const evicted = opened.keyring;
+    const { node } = await planEviction(opened, 'host-c');
+    const killed = makeContext({
+      crashPoints: {
+        reach: (point) => {
+          if (point === 'advance-keys.epoch-written') throw new Error('killed');
+        },
+      },
+    });
+    await expect(evictNode(killed, host, opened, node)).rejects.toThrow('killed');
+
+    // It reads the new cluster key, knows the column key of before, and may write rows.
+    const { keyring } = await reopen(context, second!);
+    expect(keyring).toMatchObject({ keyGeneration: 2, newestEpoch: 2, membership: { currentEpoch: 1 } });
+    const { inviteId, joinRequestId } = await inviteItself(opened, evicted, keyring);
+    await expect(admit(second!)).rejects.toMatchObject({ code: 'lease-held', exitCode: 13 });
+
+    await tendKeys(context, second!, await reopen(context, second!));
+    await admit(second!);
+    expect(await readJoinRequest(opened.database.queries, joinRequestId)).toMatchObject({
+      inviteId,
+      status: 'REFUSED',
+      reason: expect.stringContaining('before the keys of the cluster changed'),
+    });
+    const { membership } = (await reopen(context, second!)).keyring;
+    expect(membership.nodes.map(({ name }) => name)).toEqual(['host-a', 'host-b']);
+  });
+});
+
+/** A host asks to be enrolled under an invite that somebody made with the keys of epoch 1 and a right to write rows. */
+async function inviteItself(
+  { database }: Pick<Cluster, 'database'>,
+  evicted: OpenedKeyring,
+  now: OpenedKeyring,
+): Promise<{ readonly inviteId: string; readonly joinRequestId: string }> {
+  const context = makeContext();
+  const { inviteId, token, macKey } = newInvite(evicted, context.randomness);
+  const place = { table: 'node_invites', column: 'sealed_mac_key', key: inviteId };
+  await tablesOf(database)
+    .insertInto('node_invites')
+    .values({
+      invite_id: inviteId,
+      sealed_mac_key: sealColumn(evicted.epochKeys(1), place, macKey, context.randomness),
+      created_by: 'somebody',
+      created_at: new Date(),
+      expires_at: new Date(Date.now() + 3_600_000),
+    })
+    .execute();
+  const { clusterId, keyGeneration, verifyKey: clusterVerifyKey } = now;
+  const intruder = await makeHost({ name: 'intruder' });
+  await intruder.sealing.provision();
+  const input = { ...context, clusterId, keyGeneration, clusterVerifyKey, sealing: intruder.sealing };
+  const joining = await newJoinRequest({ ...input, token: tokenFor(now, token) }, intruder.node);
+  return { inviteId, joinRequestId: await submitJoinRequest(database.queries, { inviteId, ...joining }, context) };
+}
 
 /** The evicted host's own secret, with the fingerprint of the key that everybody can see. */
 function tokenFor({ fingerprint }: OpenedKeyring, token: string): string {
