@@ -21,6 +21,5 @@ export async function enrol(
   requireExit(enrolled, [0], 'node enrol');
   if (enrolled.exitCode !== 0) return false;
   host.standing = 'enrolled';
-  host.remembers = true;
   return true;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
@@ -23,8 +23,8 @@ export interface SoakHost {
   readonly dataDirectory: string;
   readonly keyFile: string;
   standing: Standing;
-  /** Without local state it knows no cluster and no newest sequence. */
-  remembers: boolean;
+  /** Its disk has local state; without, it knows no cluster and no newest sequence. */
+  readonly remembers: boolean;
   serving: Serving | undefined;
 }
 
@@ -39,7 +39,9 @@ export function newHost(directory: string, name: string, site: string): SoakHost
     dataDirectory,
     keyFile: join(keyDirectory, 'host.key'),
     standing: 'outsider',
-    remembers: false,
+    get remembers() {
+      return existsSync(join(dataDirectory, 'state', 'node.json'));
+    },
     serving: undefined,
   };
 }

@@ -24,7 +24,6 @@ export async function proveBackup(world: World, backup: ModelBackup, chance: Cha
       [lost.length === 0 ? 0 : 20],
       `a restore of ${backup.id}, which misses ${lost.length} chunks,`,
     );
-    if (beside.host.dataDirectory === undefined && outcome.exitCode === 0) host.remembers = true;
     if (lost.length > 0) lost.forEach((chunk) => world.model.foundLost.add(chunk));
     else await beside.read((found, prefix) => requireSame(backup, found, prefix));
   } finally {

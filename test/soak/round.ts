@@ -102,7 +102,6 @@ async function createCluster(world: World): Promise<void> {
   const [first, second] = world.hosts;
   first!.standing = 'enrolled';
   await startServing(world, first!, []);
-  first!.remembers = true;
   world.model.live = await world.stateOf(world.place.liveName);
   require(world.model.live !== undefined, () => 'serve created no cluster');
   await sealingOf(world.hosts.at(-1)!).provision();

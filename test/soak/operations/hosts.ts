@@ -43,7 +43,6 @@ export const loseDisk: Operation = {
     const host = world.anyEnrolled(chance);
     await stopServing(world, host, 'SIGKILL');
     rmSync(host.dataDirectory, { recursive: true, force: true });
-    host.remembers = false;
     world.leaseMayBeHeld = true;
     world.tally.add('fault: disk lost');
     return {};

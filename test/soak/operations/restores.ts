@@ -32,19 +32,17 @@ export const restoreRun: Operation = {
         `restore run ${backup.id}, which misses ${lost.length} chunks,`,
       );
     if (outcome.exitCode === 20) lost.forEach((chunk) => world.model.foundLost.add(chunk));
-    return await afterRestore(world, host, outcome, backup, chance);
+    return await afterRestore(world, outcome, backup, chance);
   },
 };
 
 async function afterRestore(
   world: World,
-  host: SoakHost,
   outcome: Outcome,
   { states }: ModelBackup,
   chance: Chance,
 ): Promise<Expectation> {
   if (outcome.exitCode === 0) {
-    host.remembers = true;
     world.leaseMayBeHeld = false;
     world.tally.add('restored');
     if (world.model.live === undefined) world.tally.add('restored on an empty server');

@@ -32,7 +32,6 @@ export const crashServer: Operation = {
       [ended, 14, ...(draw === 3 ? [32] : []), ...world.busyCodes()],
       `${words.join(' ')} while PostgreSQL was killed`,
     );
-    if (outcome.exitCode === 0 && draw === 3) host.remembers = true;
     if (outcome.exitCode !== 0) {
       world.leaseMayBeHeld = true;
       world.mayHaveStaging ||= draw === 3;

@@ -18,7 +18,6 @@ export const serveStart: Operation = {
     // With the embedded database nobody waits for a restore.
     const refusals = world.model.live === undefined ? [12] : [];
     await startServing(world, host, refusals, drawClockOffset(chance));
-    if (world.model.live !== undefined) host.remembers = true;
     await requireServing(world);
     return {};
   },
