@@ -82,7 +82,7 @@ async function isThere(path: string): Promise<boolean> {
 
 async function makeSealing(
   provider: SealingProvider,
-  { sealing }: Configuration,
+  { sealing, dataDirectory }: Configuration,
   keyExpected: boolean,
 ): Promise<Sealing> {
   const ports = { clock: systemClock, randomness: systemRandomness };
@@ -91,7 +91,7 @@ async function makeSealing(
       return createSoftwareSealing({ keyFile: sealing.keyFile, keyExpected, ...ports });
     case 'tpm2':
       return createTpm2Sealing({
-        device: { tcti: sealing.tpm.tcti },
+        device: { tcti: sealing.tpm.tcti, lockFile: join(dataDirectory, 'state', 'tpm.lock') },
         selection: sealing.tpm.selection,
         approvalKey: await readApprovalKey(sealing.tpm.approvalKeyFile),
         approvalsDirectory: sealing.tpm.approvalsDirectory,

@@ -105,7 +105,7 @@ describe('a key sealed by a TPM', () => {
     expect((await openSealing(tpm).explain?.(sealed))?.reason).toContain('was cleared');
   });
 
-  it('serves many at once, although it has places for three objects and nobody in front of it', async () => {
+  it('serves several at once, although it has places for three objects and nobody in front of it', async () => {
     const tpm = await TestTpm.start();
     const sealed = await openSealing(tpm).seal(secret);
     const opened = await Promise.all(Array.from({ length: 8 }, () => openSealing(tpm).unseal(sealed)));

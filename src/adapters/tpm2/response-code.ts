@@ -8,8 +8,6 @@ export const responseCodes = {
   objectMemory: 0x902,
   sessionMemory: 0x903,
   yielded: 0x908,
-  /** The first handle of a command is not loaded; the six codes after it say that of the others. */
-  referenceHandle: 0x910,
   testing: 0x90a,
   lockout: 0x921,
   retry: 0x922,
@@ -43,10 +41,6 @@ export class TpmRefusal extends Error {
 }
 
 const passing: readonly number[] = [responseCodes.yielded, responseCodes.testing, responseCodes.retry];
-
-/** Another process without a resource manager took what we had loaded for abandoned: the work has to begin anew. */
-export const isFlushed = ({ responseCode }: TpmRefusal): boolean =>
-  responseCode >= responseCodes.referenceHandle && responseCode <= responseCodes.referenceHandle + 6;
 
 export const isPassing = (responseCode: number): boolean => passing.includes(responseCode);
 

@@ -41,7 +41,6 @@ export const emptyPassword = 0x4000_0009;
 const tags = { noSessions: 0x8001, sessions: 0x8002 } as const;
 const maxAttempts = 10;
 const retryMs = 100;
-const patience = 3;
 
 /** Sends commands one after another and reads their responses (TPM 2.0 Part 1, "Command/Response Structure"). */
 export class TpmClient {
@@ -93,9 +92,7 @@ export class TpmClient {
         const code = response.uint32();
         if (code === responseCodes.success) return readBody(response, tag, responseHandles);
         const more = attempt < maxAttempts;
-        const isFull = code === responseCodes.objectMemory || code === responseCodes.sessionMemory;
-        // What fills it is probably at work; only what stays is abandoned.
-        if (more && (isPassing(code) || (isFull && attempt <= patience))) await this.#clock.sleep(retryMs * attempt);
+        if (more && isPassing(code)) await this.#clock.sleep(retryMs * attempt);
         else if (!more || !(await this.#freeMemory(code))) throw new TpmRefusal(name, code);
       }
     } finally {

@@ -1,16 +1,26 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { access, constants } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { errnoName } from '#errors/file-system-error.ts';
-import { checkDeviceFile, noAnswer, type TpmDevice, toolMissing, toolProblem } from './tpm-device.ts';
+import {
+  checkDeviceFile,
+  hasResourceManager,
+  noAnswer,
+  type TpmDevice,
+  toolMissing,
+  toolProblem,
+} from './tpm-device.ts';
 
 const usualSearchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const defaultCommandTimeoutMs = 60_000;
 const closeTimeoutMs = 5_000;
 const headerBytes = 10;
 const tool = 'tpm2_send';
+/** With util-linux; the lock is the tool's own, and gone with it. */
+const lockProgram = '/usr/bin/flock';
+const lockWaitSeconds = 45;
 /** More than any TPM answers. */
 const maxResponseBytes = 8192;
 const maxComplaintBytes = 8192;
@@ -29,7 +39,8 @@ export class TpmConnection {
 
   private constructor(device: TpmDevice) {
     this.#device = device;
-    this.#child = spawn(tool, [`--tcti=${device.tcti}`], {
+    const [program, ...words] = [...turnsOf(device), tool, `--tcti=${device.tcti}`];
+    this.#child = spawn(program, words, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: device.searchPath ?? usualSearchPath, LC_ALL: 'C', TSS2_LOG: 'all+ERROR' },
       // A Ctrl-C in the terminal is for us; it must not look like a failing device.
@@ -50,6 +61,11 @@ export class TpmConnection {
   /** Throws `sealing-unavailable` where the device or the tool is missing or may not be used. */
   static async open(device: TpmDevice): Promise<TpmConnection> {
     await checkDeviceFile(device);
+    const { lockFile } = device;
+    if (lockFile !== undefined && !hasResourceManager(device)) {
+      await TpmConnection.checkTool(device);
+      await mkdir(dirname(lockFile), { recursive: true, mode: 0o700 });
+    }
     const connection = new TpmConnection(device);
     try {
       await once(connection.#child, 'spawn');
@@ -113,4 +129,9 @@ export class TpmConnection {
     this.#received = Buffer.alloc(0);
     return response;
   }
+}
+
+function turnsOf(device: TpmDevice): string[] {
+  if (device.lockFile === undefined || hasResourceManager(device)) return [];
+  return [lockProgram, '--no-fork', '--wait', String(lockWaitSeconds), device.lockFile];
 }

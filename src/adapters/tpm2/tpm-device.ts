@@ -6,6 +6,11 @@ import { errnoName } from '#errors/file-system-error.ts';
 export interface TpmDevice {
   /** How tpm2-tools name it: `device:/dev/tpmrm0`, `swtpm:path=/run/tpm.sock`, `tabrmd`. */
   readonly tcti: string;
+  /**
+   * A file by whose lock the processes of this host take turns where no resource manager stands between: they would use each
+   * other's handles. Its directory is made.
+   */
+  readonly lockFile?: string | undefined;
   /** Where tpm2_send is looked for; the usual directories unless given. */
   readonly searchPath?: string | undefined;
   /** How long one command may take; making an RSA key takes some chips half a minute. */
@@ -13,6 +18,9 @@ export interface TpmDevice {
 }
 
 const devicePrefix = 'device:';
+
+/** The kernel's resource manager, or that of tpm2-abrmd, keeps what each process loads apart. */
+export const hasResourceManager = ({ tcti }: TpmDevice): boolean => /^(device:\/dev\/tpmrm|tabrmd)/.test(tcti);
 
 /** Says what is wrong with a device file before the tool fails on it. Throws `sealing-unavailable`. */
 export async function checkDeviceFile({ tcti }: TpmDevice): Promise<void> {

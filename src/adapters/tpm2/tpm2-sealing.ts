@@ -11,7 +11,7 @@ import { approvalKeyArea } from '#model/tpm/approval.ts';
 import { readApprovals } from './approvals.ts';
 import { beginPolicySession } from './policy-session.ts';
 import { changedRegisters, clearedTpm, otherTpm } from './refusals.ts';
-import { isFlushed, refusalAsUnavailable, TpmRefusal } from './response-code.ts';
+import { refusalAsUnavailable, TpmRefusal } from './response-code.ts';
 import { satisfy } from './satisfy-policy.ts';
 import { decodeSealed, encodeSealed, policyBranches, type Sealed } from '#attestation/tpm/sealed-layout.ts';
 import { TpmClient } from './tpm-client.ts';
@@ -31,26 +31,19 @@ export interface Tpm2SealingOptions {
   readonly randomness: Randomness;
 }
 
-const maxAttempts = 6;
-const retryMs = 150;
-
 /**
  * Sealing in a TPM 2.0: to this chip, and to what was measured while this host started. Root on the running host can use the
  * chip as this program does; a disk, a backup or another host cannot.
  */
 export function createTpm2Sealing(options: Tpm2SealingOptions): Sealing {
   const { device, clock } = options;
-  const use = inTurn(async <T>(work: (tpm: TpmClient) => Promise<T>): Promise<T> => {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await TpmClient.use(device, clock, work);
-      } catch (error) {
-        if (!(error instanceof TpmRefusal)) throw error;
-        if (!isFlushed(error) || attempt === maxAttempts) throw refusalAsUnavailable(error);
-      }
-      await clock.sleep(retryMs * attempt);
+  const use = async <T>(work: (tpm: TpmClient) => Promise<T>): Promise<T> => {
+    try {
+      return await TpmClient.use(device, clock, work);
+    } catch (error) {
+      throw error instanceof TpmRefusal ? refusalAsUnavailable(error) : error;
     }
-  });
+  };
   return {
     provider: 'tpm2',
     // The keys of a TPM follow from its seeds: there is nothing to make, but the device must be there.
@@ -80,18 +73,6 @@ export function createTpm2Sealing(options: Tpm2SealingOptions): Sealing {
       const sealed = decodeSealed(bytes);
       return sealed === undefined ? undefined : await use((tpm) => explain(tpm, sealed));
     },
-  };
-}
-
-type Use = <T>(work: (tpm: TpmClient) => Promise<T>) => Promise<T>;
-
-/** A TPM without a resource manager has three places for objects: two of us at once would push each other out. */
-function inTurn(use: Use): Use {
-  let last: Promise<unknown> = Promise.resolve();
-  return async (work) => {
-    const mine = last.then(() => use(work));
-    last = mine.catch(() => {});
-    return await mine;
   };
 }
 
