@@ -106,7 +106,7 @@ describe('one machine', { timeout: 240_000 }, () => {
     const restored = await documentOf('restore run', data, ['latest', '--yes']);
     expect(restored).toMatchObject({ sequence: 2, tables: 16 });
     expect(await documentOf('restore rollback', data, ['--yes'])).toMatchObject({ discarded: expect.any(Array) });
-    expect(await documentOf('restore cleanup', data, ['--yes'])).toMatchObject({ dropped: [{ role: 'staging' }] });
+    expect(await documentOf('restore cleanup', data, ['--yes'])).toMatchObject({ dropped: [{ role: 'before' }] });
     const readiness = await fetch(`${serve.address}/readyz`);
     expect([readiness.status, await readiness.json()]).toEqual([200, { ready: true, reasons: [], commands: [] }]);
     serve.child.kill('SIGTERM');
