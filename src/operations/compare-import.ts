@@ -1,6 +1,6 @@
 import type { Manifest, TableManifest } from '#format/manifest.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
-import { RowDigest } from '#pipeline/row-digest.ts';
+import { digestKeyBytes, sumOfDigests } from '#pipeline/row-digest.ts';
 import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { WorkerEvent, WorkerSetup } from '#pipeline/worker-protocol.ts';
 import type { Database } from '#ports/database.ts';
@@ -28,8 +28,10 @@ export async function compareImport(
   const differences = await compareMigrations(manifest, database);
   if (differences.length > 0) return differences;
   context.progress.phase('comparing every row', manifest.summary.logicalBytes * 2);
-  const wanted = await digestBackup(context, repository, manifest);
-  const found = await digestDatabase(context, manifest, database);
+  // Whoever wrote the rows that are compared must not know it.
+  const digestKey = context.randomness.bytes(digestKeyBytes);
+  const wanted = await digestBackup(context, repository, manifest, digestKey);
+  const found = await digestDatabase(context, manifest, database, digestKey);
   return manifest.tables.flatMap(({ name }, index) => {
     const [want, have] = [wanted[index]!, found[index]!];
     if (want.rows !== have.rows) return [`table "${name}" has ${have.rows} rows, the backup ${want.rows}`];
@@ -48,11 +50,13 @@ async function digestBackup(
   context: OperationContext,
   { store, keyring }: { readonly store: ObjectStore; readonly keyring: OpenedKeyring },
   manifest: Manifest,
+  digestKey: Uint8Array,
 ): Promise<Rows[]> {
   const keys = manifest.summary.epochs.map((epoch) => keyring.epochKeys(epoch));
   const requests = manifest.tables.map((table) => ({
     kind: 'digest-chunks' as const,
     chunks: storedChunks(manifest, table),
+    digestKey,
   }));
   return await withPool(context, { store: store.connection, keys }, manifest, async (pool) => {
     const results = await pool.performAll<'digest-chunks'>(requests);
@@ -60,7 +64,12 @@ async function digestBackup(
   });
 }
 
-async function digestDatabase(context: OperationContext, manifest: Manifest, database: Database): Promise<Rows[]> {
+async function digestDatabase(
+  context: OperationContext,
+  manifest: Manifest,
+  database: Database,
+  digestKey: Uint8Array,
+): Promise<Rows[]> {
   const snapshot = await database.snapshot(manifest.tables.map(({ name }) => name));
   const setup = { keys: [], read: { connection: database.connection, snapshot: snapshot.token } };
   try {
@@ -68,8 +77,13 @@ async function digestDatabase(context: OperationContext, manifest: Manifest, dat
       const found: Rows[] = [];
       for (const table of manifest.tables) {
         const ranges = (await snapshot.ranges(table.name)).map((range) => ({ ...range, columns: names(table) }));
-        const parts = await pool.performAll(ranges.map((range) => ({ kind: 'digest-range' as const, range })));
-        found.push({ rows: parts.reduce((sum, { rows }) => sum + rows, 0), digest: sumOf(parts) });
+        const parts = await pool.performAll(
+          ranges.map((range) => ({ kind: 'digest-range' as const, range, digestKey })),
+        );
+        found.push({
+          rows: parts.reduce((sum, { rows }) => sum + rows, 0),
+          digest: sumOfDigests(parts.map(({ digest }) => digest)),
+        });
       }
       return found;
     });
@@ -98,9 +112,3 @@ async function withPool<T>(
 
 /** In the order of the backup, which is the order of the values in its rows. */
 const names = ({ columns }: TableManifest): string[] => columns.map(({ name }) => name);
-
-function sumOf(parts: readonly { readonly digest: Uint8Array }[]): Buffer {
-  const total = new RowDigest();
-  for (const { digest } of parts) total.addDigest(digest);
-  return total.bytes();
-}

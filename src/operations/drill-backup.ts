@@ -1,7 +1,7 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Manifest } from '#format/manifest.ts';
 import type { BackupId } from '#model/identifiers.ts';
-import { RowDigest } from '#pipeline/row-digest.ts';
+import { digestKeyBytes, sumOfDigests } from '#pipeline/row-digest.ts';
 import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { Database } from '#ports/database.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
@@ -96,8 +96,9 @@ async function restoreAndCompare(
     await server.createDatabase(server.liveName);
     const database = server.open(server.liveName);
     try {
-      const loaded = await loadBackup(limited, repository, manifest, database, { digest: true });
-      await compareRows(limited, manifest, database, loaded);
+      const digestKey = context.randomness.bytes(digestKeyBytes);
+      const loaded = await loadBackup(limited, repository, manifest, database, { digestKey });
+      await compareRows(limited, manifest, database, loaded, digestKey);
       return loaded;
     } finally {
       await database.close();
@@ -116,6 +117,7 @@ async function compareRows(
   manifest: Manifest,
   database: Database,
   loaded: LoadedBackup,
+  digestKey: Uint8Array,
 ): Promise<void> {
   context.progress.phase('comparing every row', manifest.summary.logicalBytes);
   const snapshot = await database.snapshot(manifest.tables.map(({ name }) => name));
@@ -133,9 +135,9 @@ async function compareRows(
   try {
     for (const table of manifest.tables) {
       const ranges = await snapshot.ranges(table.name);
-      const parts = await pool.performAll(ranges.map((range) => ({ kind: 'digest-range' as const, range })));
-      const restored = sum(parts.map(({ digest }) => digest));
-      if (!restored.equals(sum(loaded.digests.get(table.name) ?? []))) {
+      const parts = await pool.performAll(ranges.map((range) => ({ kind: 'digest-range' as const, range, digestKey })));
+      const restored = sumOfDigests(parts.map(({ digest }) => digest));
+      if (!restored.equals(sumOfDigests(loaded.digests.get(table.name) ?? []))) {
         throw new EnclaveManagerError(
           'rows-differ',
           `table "${table.name}" restored from backup ${manifest.summary.id} does not hold the rows of the backup`,
@@ -146,10 +148,4 @@ async function compareRows(
     await pool.close();
     await snapshot.close();
   }
-}
-
-function sum(digests: readonly Uint8Array[]): Buffer {
-  const total = new RowDigest();
-  for (const digest of digests) total.addDigest(digest);
-  return total.bytes();
 }

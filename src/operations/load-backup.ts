@@ -34,7 +34,7 @@ export async function loadBackup(
   repository: { readonly store: ObjectStore; readonly keyring: OpenedKeyring },
   manifest: Manifest,
   database: Database,
-  options: { readonly digest: boolean },
+  { digestKey }: { readonly digestKey?: Uint8Array } = {},
 ): Promise<LoadedBackup> {
   checkSchema(manifest);
   context.progress.phase('creating the schema');
@@ -42,7 +42,7 @@ export async function loadBackup(
   await checkTables(manifest, database);
   context.crashPoints.reach('restore.schema-created');
   const detached = await cancellable(context, database, () => database.detachIndexes());
-  const loaded = await loadRows(context, repository, manifest, database, options.digest);
+  const loaded = await loadRows(context, repository, manifest, database, digestKey);
   context.crashPoints.reach('restore.rows-loaded');
   context.signal.throwIfAborted();
   context.progress.phase('building indexes');
@@ -108,7 +108,7 @@ async function loadRows(
   { store, keyring }: { readonly store: ObjectStore; readonly keyring: OpenedKeyring },
   manifest: Manifest,
   database: Database,
-  digest: boolean,
+  digestKey: Uint8Array | undefined,
 ): Promise<LoadedBackup> {
   const requests = manifest.tables.flatMap((table): LoadRequest[] => {
     const chunks = storedChunks(manifest, table);
@@ -116,7 +116,7 @@ async function loadRows(
     const parts = Array.from({ length: Math.ceil(chunks.length / chunksPerRequest) }, (_, part) =>
       chunks.slice(part * chunksPerRequest, (part + 1) * chunksPerRequest),
     );
-    return parts.map((part) => ({ kind: 'load-chunks', table: table.name, columns, chunks: part, digest }));
+    return parts.map((part) => ({ kind: 'load-chunks', table: table.name, columns, chunks: part, digestKey }));
   });
   context.progress.phase('loading rows', manifest.summary.logicalBytes);
   const keys = manifest.summary.epochs.map((epoch) => keyring.epochKeys(epoch));

@@ -173,7 +173,7 @@ async function load(context: OperationContext, target: RestoreTarget, staging: D
   const { store, keyring, manifest } = target;
   const { id } = manifest.summary;
   try {
-    const { healed } = await loadBackup(context, target, manifest, staging, { digest: false });
+    const { healed } = await loadBackup(context, target, manifest, staging);
     for (const { name, healedBy } of healed)
       context.progress.note(`chunk object ${name} is damaged; its rows came from ${healedBy}`);
     if (healed.length === 0) return;

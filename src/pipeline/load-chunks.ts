@@ -1,6 +1,5 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { EpochKeys } from '#keys/epoch-keys.ts';
-import type { TableRange } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { RowReader, RowWriter } from '#ports/row-transfer.ts';
 import { fetchChunk, readNamed } from './fetch-chunk.ts';
@@ -21,7 +20,7 @@ export async function loadChunks(
   writer: RowWriter,
   request: LoadRequest,
 ): Promise<WorkerResponses['load-chunks']> {
-  const digest = new RowDigest();
+  const digest = new RowDigest(request.digestKey ?? new Uint8Array());
   const bad: BadObject[] = [];
   let rows = 0;
   let next = request.chunks[0] && startFetch(ports, request.chunks[0]);
@@ -33,7 +32,7 @@ export async function loadChunks(
     if (fetched.chunk.bad !== undefined) bad.push(fetched.chunk.bad);
     const loaded = await writer.load(request.table, request.columns, fetched.chunk.rows);
     if (loaded !== chunk.rows) throw differs(request.table, chunk, loaded);
-    if (request.digest) digest.addRows(fetched.chunk.rows);
+    if (request.digestKey !== undefined) digest.addRows(fetched.chunk.rows);
     rows += loaded;
     ports.emit({ event: 'bytes', count: chunk.rowBytes });
     ports.emit({ event: 'chunk-loaded' });
@@ -85,9 +84,9 @@ async function describeBad(ports: ChunkPorts, chunk: StoredChunk, reason: string
 /** What a database must hold that was filled with these chunks. */
 export async function digestChunks(
   ports: ChunkPorts,
-  chunks: readonly StoredChunk[],
+  { chunks, digestKey }: Extract<WorkerRequest, { kind: 'digest-chunks' }>,
 ): Promise<WorkerResponses['digest-chunks']> {
-  const digest = new RowDigest();
+  const digest = new RowDigest(digestKey);
   const bad: BadObject[] = [];
   let rows = 0;
   for (const chunk of chunks) {
@@ -101,10 +100,10 @@ export async function digestChunks(
 
 export async function digestRange(
   reader: RowReader,
-  range: TableRange,
+  { range, digestKey }: Extract<WorkerRequest, { kind: 'digest-range' }>,
   emit: ChunkPorts['emit'],
 ): Promise<WorkerResponses['digest-range']> {
-  const digest = new RowDigest();
+  const digest = new RowDigest(digestKey);
   let unreported = 0;
   const report = (): void => {
     emit({ event: 'bytes', count: unreported });

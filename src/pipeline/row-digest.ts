@@ -1,18 +1,34 @@
 import { hash } from 'node:crypto';
 
 const lanes = 8;
+const firstRowBytes = 4096;
+
+/** Bytes of a key that nobody guesses. */
+export const digestKeyBytes = 32;
 
 /**
- * An order-independent digest of a multiset of rows: the sum, lane by lane modulo 2^32, of the SHA-256 of every row.
- * It finds differences between what was stored and what a database gives back; it is no defence against somebody who
- * chooses rows to collide, which authenticated chunks exclude.
+ * An order-independent digest of a multiset of rows: the sum, lane by lane modulo 2^32, of the SHA-256 of a key and every
+ * row. It finds differences between what was stored and what a database gives back. Of a sum that anybody can calculate,
+ * whoever chooses a few thousand rows finds another multiset; so the key is random, made for one comparison, and told to
+ * nobody.
  */
 export class RowDigest {
   readonly #sum = new Uint32Array(lanes);
+  readonly #keyBytes: number;
+  /** The key, and after it the row that is added. */
+  #keyed: Buffer;
+
+  constructor(key: Uint8Array) {
+    this.#keyBytes = key.length;
+    this.#keyed = Buffer.concat([key, Buffer.alloc(firstRowBytes)]);
+  }
 
   /** Adds one row without its closing newline. */
   addRow(row: Uint8Array): void {
-    const digest = hash('sha256', row, 'buffer');
+    const end = this.#keyBytes + row.length;
+    if (end > this.#keyed.length) this.#keyed = Buffer.concat([this.#keyed, Buffer.alloc(end)]);
+    this.#keyed.set(row, this.#keyBytes);
+    const digest = hash('sha256', this.#keyed.subarray(0, end), 'buffer');
     for (let lane = 0; lane < lanes; lane++) this.#sum[lane]! += digest.readUInt32LE(lane * 4);
   }
 
@@ -38,4 +54,11 @@ export class RowDigest {
     this.#sum.forEach((value, lane) => result.writeUInt32LE(value, lane * 4));
     return result;
   }
+}
+
+/** The digest of everything that the given ones, made with one key, are digests of. */
+export function sumOfDigests(digests: Iterable<Uint8Array>): Buffer {
+  const total = new RowDigest(new Uint8Array());
+  for (const digest of digests) total.addDigest(digest);
+  return total.bytes();
 }

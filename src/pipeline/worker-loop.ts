@@ -67,9 +67,9 @@ export class WorkerLoop {
       case 'load-chunks':
         return await loadChunks({ store: await this.#openStore(), keys, emit }, await this.#openWriter(), request);
       case 'digest-chunks':
-        return await digestChunks({ store: await this.#openStore(), keys, emit }, request.chunks);
+        return await digestChunks({ store: await this.#openStore(), keys, emit }, request);
       case 'digest-range':
-        return await digestRange(await this.#openReader(), request.range, emit);
+        return await digestRange(await this.#openReader(), request, emit);
     }
   }
 

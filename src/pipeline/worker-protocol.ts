@@ -32,10 +32,11 @@ export type WorkerRequest =
       readonly table: string;
       readonly columns: readonly string[];
       readonly chunks: readonly StoredChunk[];
-      readonly digest: boolean;
+      /** Where the rows are to be compared with others: the key of that comparison. */
+      readonly digestKey: Uint8Array | undefined;
     }
-  | { readonly kind: 'digest-chunks'; readonly chunks: readonly StoredChunk[] }
-  | { readonly kind: 'digest-range'; readonly range: TableRange };
+  | { readonly kind: 'digest-chunks'; readonly chunks: readonly StoredChunk[]; readonly digestKey: Uint8Array }
+  | { readonly kind: 'digest-range'; readonly range: TableRange; readonly digestKey: Uint8Array };
 
 /** A chunk as it was cut: `object` is absent where the id is stored already. */
 export interface CutChunk extends ChunkReference {

@@ -8,11 +8,13 @@ import { cleanUpRestore, leftDatabases } from '#operations/clean-up-restore.ts';
 import type { Cluster } from '#operations/context.ts';
 import { evictNode } from '#operations/evict-node.ts';
 import { planEviction } from '#operations/plan-key-change.ts';
+import { compareImport } from '#operations/compare-import.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { findImport } from '#operations/find-import.ts';
 import { finishImport } from '#operations/finish-import.ts';
 import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
 import { planRestore } from '#operations/plan-restore.ts';
+import { readManifest } from '#operations/read-manifest.ts';
 import { restore } from '#operations/restore.ts';
 import { listAuditEvents, verifyAuditChain } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
@@ -28,6 +30,7 @@ import { psqlUnavailable } from '../fixtures/psql.ts';
 import { replay, replayWhole } from '../fixtures/replaying.ts';
 import { confirmed, reopen } from '../fixtures/restoring.ts';
 import { addAuditEvents, addUsers } from '../fixtures/rows.ts';
+import { tellingWorkers } from '../fixtures/workers.ts';
 
 beforeEach((context) => {
   if (psqlUnavailable !== undefined) context.skip(psqlUnavailable);
@@ -103,6 +106,25 @@ describe('a replayed export', () => {
     });
     await verifyAuditChain(queries);
     await expect(createBackup(makeContext(), cluster, { kind: 'manual' })).resolves.toMatchObject({ sequence: 2 });
+  });
+
+  it('is compared under a key that whoever wrote its rows cannot know', async () => {
+    const { context, host, cluster, backup } = await makeExport();
+    const manifest = await readManifest(host.store, cluster.keyring, backup.id);
+    const repository = { store: host.store, keyring: cluster.keyring };
+    const keys: string[][] = [];
+    for (let run = 0; run < 2; run += 1) {
+      const seen: (Uint8Array | undefined)[] = [];
+      const startWorker = tellingWorkers((request) =>
+        seen.push('digestKey' in request ? request.digestKey : undefined),
+      );
+      expect(await compareImport({ ...context, startWorker }, repository, manifest, cluster.database)).toEqual([]);
+      expect(seen.length).toBeGreaterThanOrEqual(2 * manifest.tables.length);
+      keys.push([...new Set(seen.map((key) => Buffer.from(key ?? []).toString('hex')))]);
+    }
+    expect(keys.map((used) => used.length)).toEqual([1, 1]);
+    expect(keys.flat()).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), expect.stringMatching(/^[0-9a-f]{64}$/)]);
+    expect(keys[0]).not.toEqual(keys[1]);
   });
 
   it('that was cut off at any line does not serve, and says that it is incomplete', async () => {
