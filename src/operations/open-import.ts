@@ -45,7 +45,7 @@ export async function openImport(
     ...copies,
   ]);
   const keyring = await openKeyring(documents, sealing, options);
-  if (!keyring.isMember) throw evicted(keyring);
+  if (!keyring.isMember || keyring.evicting.includes(keyring.nodeId)) throw evicted(keyring);
   const manifest = openManifest(keyring, summary.id, marker.manifest);
   checkSchema(manifest);
   if (filled === undefined) return { marker, manifest, keyring, repository: undefined };
@@ -61,10 +61,11 @@ function distinct(documents: readonly KeyringDocument[]): KeyringDocument[] {
   ];
 }
 
+/** Or it is being evicted: the new keys are committed and leave it out. */
 function evicted({ nodeId, membership }: OpenedKeyring): EnclaveManagerError {
-  const members = membership.nodes.map(({ name }) => name).join(', ');
+  const members = membership.nodes.filter((node) => node.nodeId !== nodeId).map(({ name }) => name);
   return new EnclaveManagerError(
     'not-permitted',
-    `this host's node ${nodeId} is not in membership ${membership.number} any more; the hosts that are: ${members}`,
+    `this host's node ${nodeId} is not a member of the cluster any more; the hosts that are, by membership ${membership.number}: ${members.join(', ')}`,
   );
 }

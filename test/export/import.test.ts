@@ -417,6 +417,23 @@ describe('a restore over an import', () => {
 });
 
 describe('an export from before an eviction', () => {
+  it('is finished on no host that is being evicted, also while the eviction is half done', async () => {
+    const { context, host, backup } = await makeExport();
+    const [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
+    const before = await reopen(context, host);
+    const script = await scriptOf(before, backup.id);
+    const reach = (point: string): void => {
+      if (point === 'advance-keys.epoch-written') throw new Error('killed');
+    };
+    const killed = makeContext({ crashPoints: { reach } });
+    const { node } = await planEviction(before, 'host-b');
+    await expect(evictNode(killed, host, before, node)).rejects.toThrow('killed');
+
+    const evicted = await replayWhole(host, script, { directory: second.directory });
+    await expect(serveImport(evicted)).rejects.toMatchObject({ code: 'not-permitted', exitCode: 40 });
+    expect(await findImport(evicted.server)).toMatchObject({ state: 'complete', summary: { id: backup.id } });
+  });
+
   it('does not undo it: keys, nodes and sealed columns are those of today', async () => {
     const { context, host, cluster } = await makeExport();
     const [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
@@ -429,6 +446,7 @@ describe('an export from before an eviction', () => {
 
     const evicted = await replayWhole(host, script, { directory: second.directory });
     await expect(serveImport(evicted)).rejects.toMatchObject({ code: 'not-permitted', exitCode: 40 });
+    expect(await findImport(evicted.server)).toMatchObject({ state: 'complete' });
     const { cluster: served } = await serveImport(await replayWhole(host, script));
     const { queries } = served.database;
     expect(served.keyring).toMatchObject({ keyGeneration: 2, newestEpoch: 2 });
