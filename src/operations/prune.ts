@@ -7,6 +7,7 @@ import type { RunCause } from '#store/runs.ts';
 import { checkMarker } from './check-marker.ts';
 import { condemn } from './condemn.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
+import { requireCurrentKeys } from './current-keys.ts';
 import { deleteCondemned, judgeCondemned, type PruneFacts } from './delete-condemned.ts';
 import { keptObjectsOf } from './kept-objects.ts';
 import {
@@ -121,6 +122,7 @@ async function pruneUnderLease(
   const repository = { store, keyring, localState };
   const removal = { lease, store: options.deleteFrom ?? store };
   await checkMarker(store, keyring);
+  await requireCurrentKeys(keyring, { database: cluster.database, store });
   const plan = await planPrune(context, repository, options);
   refuseLostRows(plan, options);
   for (const fork of plan.forks) context.progress.note(`warning: ${fork}; both are kept`);

@@ -8,6 +8,7 @@ import type { RetentionPolicy } from '#model/retention.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { prune, previewPrune, type PruneResult } from '#operations/prune.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
+import { rotateKeys } from '#operations/rotate-keys.ts';
 import { verifyBackups } from '#operations/verify-backup.ts';
 import { listRuns } from '#store/runs.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
@@ -20,7 +21,7 @@ import {
   objectFile,
   objectsOfTable,
 } from '../fixtures/repository.ts';
-import { restoreInto } from '../fixtures/restoring.ts';
+import { reopen, restoreInto } from '../fixtures/restoring.ts';
 import { addSettings, addUsers } from '../fixtures/rows.ts';
 import { pausedReaders } from '../fixtures/workers.ts';
 import { filesBelow, letTimePassBelow } from '../fixtures/files.ts';
@@ -103,6 +104,23 @@ describe('prune', () => {
     await expectRestorable(made, third.id);
     const restored = await restoreInto(made.context, host);
     expect(await dumpDatabase(restored.database)).toEqual(await dumpDatabase(cluster.database));
+  });
+
+  it('removes nothing with keys that were changed meanwhile: what is signed with the new ones it would not see', async () => {
+    const made = await threeBackups();
+    const { context, host, cluster } = made;
+    await rotateKeys(context, host, cluster);
+    const before = filesBelow(objectFile(host, ''));
+
+    await expect(pruneBy(made, { last: 1 })).rejects.toMatchObject({
+      code: 'lease-held',
+      message: expect.stringContaining('the keys of the cluster were changed'),
+    });
+
+    expect(filesBelow(objectFile(host, ''))).toEqual(before);
+    const current = { ...made, cluster: await reopen(context, host) };
+    expect((await pruneBy(current, { last: 1 })).removed).toHaveLength(2);
+    expect((await readCatalog(host.store, current.cluster.keyring)).backups[0]?.entry.verified).not.toBeNull();
   });
 
   it('changes nothing in a dry run, and says what the run then does', async () => {
