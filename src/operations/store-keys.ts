@@ -1,8 +1,9 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { keyringPrefix } from '#format/layout.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import { keyringPath, parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits } from '#keys/signed-document.ts';
+import { replacesKeysOf } from '#keys/succession.ts';
 import type { Database } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
@@ -54,14 +55,16 @@ const abandoned = Buffer.from('{"abandoned":true}');
 /**
  * The lowest number above the newest epoch under which nothing is stored. Numbers at which somebody began and did not
  * commit are closed first: a process that was stopped just before its commit, and comes back, then finds the place taken
- * instead of making a second successor of the same key.
+ * instead of making a second successor of the same key. Where it came back since the keyring was opened, and committed:
+ * `lease-held`.
  */
 export async function freeEpoch(
   store: ObjectStore | undefined,
   database: Database,
-  { newestEpoch }: OpenedKeyring,
+  keyring: OpenedKeyring,
   fence: KeyFence,
 ): Promise<number> {
+  const { newestEpoch } = keyring;
   const stored: string[] = [];
   if (store !== undefined) for await (const { key } of store.list(`${keyringPrefix}epochs/`)) stored.push(key);
   const rows = (await readKeyringDocuments(database.queries)).map(({ path }) => path);
@@ -72,10 +75,27 @@ export async function freeEpoch(
     await fence.check();
     await store?.put(keyringPath({ type: 'epoch', epoch }), abandoned);
   }
+  for (const epoch of new Set([...begun, ...ended])) {
+    if (store !== undefined && epoch > newestEpoch) await refuseSuccessor(store, keyring, epoch);
+  }
   const taken = epochsOf([...stored, ...rows], () => true);
   let epoch = newestEpoch + 1;
   while (taken.has(epoch)) epoch += 1;
   return epoch;
+}
+
+async function refuseSuccessor(store: ObjectStore, keyring: OpenedKeyring, epoch: number): Promise<void> {
+  const path = keyringPath({ type: 'epoch', epoch });
+  const bytes = await store.get(path, { maxBytes: documentLimits.epoch }).catch(damagedAsAbsent);
+  if (bytes === undefined || !replacesKeysOf(keyring, { path, bytes })) return;
+  throw new EnclaveManagerError('lease-held', `somebody else committed new keys at the same time, in ${path}`, {
+    hint: 'Run the command again: it goes on with those keys.',
+  });
+}
+
+function damagedAsAbsent(error: unknown): undefined {
+  if (isEnclaveManagerError(error, 'damaged')) return undefined;
+  throw error;
 }
 
 function epochsOf(

@@ -114,6 +114,48 @@ describe('new keys', () => {
     await createBackup(context, opened, { kind: 'manual' });
   });
 
+  it('are made once also when that process commits while another looks for a number', async () => {
+    const { context, host, cluster } = await makeCluster();
+    const [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
+    const [waiting, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slowStore = storeWith(host.store, {
+      put: async (key, bytes) => {
+        if (key.endsWith('/epoch.json')) {
+          waiting.resolve();
+          await gate.promise;
+        }
+        return await host.store.put(key, bytes);
+      },
+    });
+    const slow = rotateKeys(context, { ...host, store: slowStore }, { ...cluster, store: slowStore });
+    const outcome = slow.catch((error: unknown) => error);
+    await waiting.promise;
+    await sql`UPDATE leases SET expires_at = now() - INTERVAL '1 second', counter = counter + 1`.execute(
+      cluster.database.queries,
+    );
+
+    const store = storeWith(second.store, {
+      list: async function* (prefix) {
+        if (prefix === 'keyring/epochs/') {
+          gate.resolve();
+          await outcome;
+        }
+        yield* second.store.list(prefix);
+      },
+    });
+    const opened = await reopen(context, second);
+    await expect(rotateKeys(context, { ...second, store }, { ...opened, store })).rejects.toMatchObject({
+      code: 'lease-held',
+      message: expect.stringContaining('keyring/epochs/2/epoch.json'),
+    });
+    expect(await outcome).toMatchObject({ code: 'lease-held', exitCode: 13 });
+
+    const change = await rotateKeys(context, second, await reopen(context, second));
+    expect(change).toMatchObject({ keyGeneration: 2, epoch: 2 });
+    const tended = await tendKeys(context, host, await reopen(context, host));
+    expect(tended.keyring).toMatchObject({ fingerprint: change.clusterKey, epochs: [1, 2], sealedGeneration: 2 });
+  });
+
   it('end the invites of before: a host that is just joining hears why, and joins with a new one', async () => {
     const { context, host, cluster } = await makeCluster();
     const { token } = await inviteNode(context, cluster);

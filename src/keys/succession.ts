@@ -1,0 +1,16 @@
+import { readEpochRecords } from './authentic-entries.ts';
+import { type KeyringDocument, readEntries } from './keyring-entry.ts';
+import type { OpenedKeyring } from './opened-keyring.ts';
+
+/** Whether an epoch document introduces an authentic key generation that replaces the newest one of the keyring. */
+export function replacesKeysOf(
+  { clusterId, keyGeneration, verifyKey }: OpenedKeyring,
+  document: KeyringDocument,
+): boolean {
+  return readEpochRecords(readEntries([document], []), []).some(
+    ({ entry, previous }) =>
+      entry.document.clusterId === clusterId &&
+      previous?.keyGeneration === keyGeneration &&
+      previous.verifyKey.equals(verifyKey),
+  );
+}
