@@ -1,3 +1,4 @@
+import { hardwareTargets } from './hardware-targets.ts';
 import { keyringTargets } from './keyring-targets.ts';
 import { fileTargets, protocolTargets } from './outside-targets.ts';
 import { repositoryTargets } from './repository-targets.ts';
@@ -12,5 +13,6 @@ export async function allTargets(): Promise<readonly Target[]> {
     ...textTargets(),
     ...protocolTargets(),
     ...fileTargets(),
+    ...hardwareTargets(),
   ];
 }
