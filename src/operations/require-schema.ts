@@ -3,7 +3,7 @@ import type { Manifest } from '#format/manifest.ts';
 import { timedId } from '#model/identifiers.ts';
 import { stagingName } from '#model/restore-names.ts';
 import type { Database, Definition } from '#ports/database.ts';
-import { importMarkerTable } from '#store/import-marker.ts';
+import { createImportMarker } from '#store/import-marker.ts';
 import { migrate } from '#store/migrate.ts';
 import type { Host, OperationContext } from './context.ts';
 
@@ -26,6 +26,8 @@ export async function requireSchema(
   const made = server.open(name, { connections: 1 });
   try {
     await migrate(made, { to: summary.schemaVersion });
+    // The marker is written once the rows are compared: a rule of it could change them then.
+    await createImportMarker(made.queries);
     refuse(summary, await made.definitions(), await database.definitions());
   } finally {
     await made.close();
@@ -49,5 +51,4 @@ function refuse({ id, schemaVersion }: Manifest['summary'], wanted: Definition[]
   );
 }
 
-const textsOf = (definitions: readonly Definition[]): Set<string> =>
-  new Set(definitions.filter(({ table }) => table !== importMarkerTable).map(({ text }) => text));
+const textsOf = (definitions: readonly Definition[]): Set<string> => new Set(definitions.map(({ text }) => text));

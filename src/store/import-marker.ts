@@ -25,15 +25,22 @@ export interface ImportMarker {
   readonly sealedCheck: Buffer | null;
 }
 
-/** The first statements of an export. */
-export function* beginMarkerStatements(manifest: Uint8Array): Generator<string> {
-  yield `CREATE TABLE ${importMarkerTable} (
+const createMarkerStatement = `CREATE TABLE ${importMarkerTable} (
   part INT8 PRIMARY KEY CHECK (part >= 0),
   format_version INT8 NOT NULL,
   state TEXT NOT NULL,
   manifest BYTEA NOT NULL,
   sealed_check BYTEA
 )`;
+
+/** An empty marker, to compare its definition with that of another. */
+export async function createImportMarker(queries: Queries): Promise<void> {
+  await sql.raw(createMarkerStatement).execute(queries);
+}
+
+/** The first statements of an export. */
+export function* beginMarkerStatements(manifest: Uint8Array): Generator<string> {
+  yield createMarkerStatement;
   for (let part = 0, begin = 0; begin < manifest.length; part += 1, begin += manifestPartBytes) {
     const hex = Buffer.from(manifest.subarray(begin, begin + manifestPartBytes)).toString('hex');
     yield (

@@ -204,6 +204,12 @@ describe('a replayed export', () => {
         ),
       differs('has rule'),
     ],
+    [
+      'a rule of the marker, which would act once the rows are compared',
+      (script) =>
+        `${script}\nCREATE RULE evil AS ON UPDATE TO import_marker DO ALSO UPDATE users SET role = 'manager';\n`,
+      differs('has rule O CREATE RULE evil'),
+    ],
     ['an edited manifest', (script) => script.replace(/(?<='begun', '\\x[0-9a-f]{4000})../, '41'), { exitCode: 20 }],
     [
       'a manifest cut short',
