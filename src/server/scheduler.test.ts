@@ -7,6 +7,7 @@ import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { runDrill } from '#operations/recorded-run.ts';
+import { tendKeysIfPossible } from '#operations/tend-keys.ts';
 import { readCluster } from '#store/cluster.ts';
 import { listRuns, type Run, type RunKind } from '#store/runs.ts';
 import { Gate } from './gate.ts';
@@ -18,6 +19,7 @@ vi.mock('#operations/open-cluster.ts');
 vi.mock('#operations/prove-node.ts');
 vi.mock('#operations/read-catalog.ts', { spy: true });
 vi.mock('#operations/recorded-run.ts');
+vi.mock('#operations/tend-keys.ts');
 vi.mock('#store/cluster.ts');
 vi.mock('#store/runs.ts');
 
@@ -75,6 +77,7 @@ beforeEach(() => {
   [runs, logged] = [[], []];
   const database = { queries: {}, close: async () => {} };
   vi.mocked(openCluster).mockResolvedValue({ store: {}, keyring: {}, database } as never);
+  vi.mocked(tendKeysIfPossible).mockImplementation(async (_context, _host, cluster) => cluster);
   vi.mocked(readCatalog).mockResolvedValue({ backups: [] } as never);
   vi.mocked(readCluster).mockResolvedValue({ createdAt: new Date('2026-11-01T00:00:00Z') } as never);
   vi.mocked(listRuns).mockImplementation(async (_, { kind }) => runs.filter((run) => run.kind === kind));
@@ -94,6 +97,14 @@ describe('the scheduler', () => {
     const times = ['00:30', '01:00', '01:30', '02:00', '02:30', '03:00'];
     expect(begun('backup')).toEqual(times.map((time) => `2026-11-01T${time}`));
     expect(logged).toHaveLength(6);
+  });
+
+  it('backs up with the keys that a change which was interrupted leads to', async () => {
+    const tended = { store: {}, keyring: { keyGeneration: 2 }, database: { queries: {} } } as never;
+    vi.mocked(tendKeysIfPossible).mockResolvedValue(tended);
+    vi.mocked(createBackup).mockClear();
+    await runFor('2026-11-01T00:10:00Z', hourMs, { backup: '*/30 * * * *' });
+    expect(vi.mocked(createBackup).mock.calls.map(([, cluster]) => cluster)).toEqual([tended, tended]);
   });
 
   it('answers however many missed runs with one, at once, and then keeps to the schedule', async () => {

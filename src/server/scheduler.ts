@@ -8,6 +8,7 @@ import { prune } from '#operations/prune.ts';
 import { findBackup, readCatalog, type Catalog } from '#operations/read-catalog.ts';
 import { dueForReading, readSchedules, type ScheduleSettings, type ScheduleState } from '#operations/read-schedules.ts';
 import { runDrill, runVerification } from '#operations/recorded-run.ts';
+import { tendKeysIfPossible } from '#operations/tend-keys.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import { readCluster } from '#store/cluster.ts';
 import type { RunKind } from '#store/runs.ts';
@@ -60,8 +61,10 @@ async function step(context: OperationContext, parts: SchedulerParts): Promise<n
 
 async function runDue(context: OperationContext, parts: SchedulerParts): Promise<number> {
   // Opened for each step: keys, membership and the database itself may have changed since the last.
-  const cluster = await openCluster(context, parts.host);
+  const opened = await openCluster(context, parts.host);
   try {
+    // A backup with the keys of before could be opened by a host that is being evicted.
+    const cluster = await tendKeysIfPossible(context, parts.host, opened);
     await proveNodeDaily(context, cluster);
     if (cluster.store === undefined) return lookEveryMs;
     const catalog = await readCatalog(cluster.store, cluster.keyring);
@@ -74,7 +77,7 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
     await run(first.kind, context, cluster, catalog, parts);
     return 0;
   } finally {
-    await cluster.database.close();
+    await opened.database.close();
   }
 }
 
