@@ -5,6 +5,8 @@ import { defaultDatabaseName } from '#config/database-url.ts';
 import { useEmbedded, type EmbeddedUse } from '#adapters/embedded-postgresql/use-embedded.ts';
 import { parseDatabaseUrl } from '#postgresql-protocol/connection-options.ts';
 import { findServer } from '#postgresql-protocol/find-server.ts';
+import { isCockroachdb } from '#adapters/cockroachdb/check-version.ts';
+import { connectCockroachdb } from '#adapters/cockroachdb/cockroachdb-server.ts';
 import { connectPostgresql, type ConnectOptions } from '#adapters/postgresql/postgresql-server.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { beginCold } from '#operations/begin-cold.ts';
@@ -36,7 +38,9 @@ async function connectExternal(
 ): Promise<DatabaseServer> {
   const options = parseDatabaseUrl(address.url);
   const server = { ...options, password: password ?? options.password };
-  return await connectPostgresql({ server, found: await findServer(server), swap });
+  const found = await findServer(server);
+  if (isCockroachdb(found)) return await connectCockroachdb({ server, found });
+  return await connectPostgresql({ server, found, swap });
 }
 
 interface EmbeddedChoice {

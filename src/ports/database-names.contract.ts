@@ -30,28 +30,31 @@ export function databaseNamesContract(scope: ContractScope): void {
       expect(second).not.toBe(first);
     });
 
-    it('copies owner, grants, settings and connection limit of the database it is to be like', async () => {
-      const [model, copy] = [scope.freshName(), scope.freshName()];
-      await scope.server.createDatabase(model);
-      const root = await scope.admin();
-      for (const statement of [
-        'CREATE ROLE "odd ""owner"""',
-        'CREATE ROLE reader',
-        `ALTER DATABASE ${model} OWNER TO "odd ""owner"""`,
-        `REVOKE ALL ON DATABASE ${model} FROM PUBLIC`,
-        `GRANT CONNECT ON DATABASE ${model} TO reader WITH GRANT OPTION`,
-        `ALTER DATABASE ${model} SET search_path TO "$user", public`,
-        `ALTER DATABASE ${model} SET work_mem TO '7MB'`,
-        `ALTER ROLE reader IN DATABASE ${model} SET application_name TO 'it''s \\ "me", x'`,
-        `ALTER DATABASE ${model} CONNECTION LIMIT 17`,
-      ]) {
-        await root.queries.executeQuery(sql.raw(statement).compile(root.queries));
-      }
-      await scope.server.createDatabase(copy, { like: model });
-      const facts = await Promise.all([model, copy].map((each) => databaseFacts(root, each)));
-      expect(facts[1]).toEqual(facts[0]);
-      expect(facts[0]).toMatchObject({ owner: 'odd "owner"', limit: 17 });
-    });
+    scope.with('PostgreSQL roles and grants', it)(
+      'copies owner, grants, settings and connection limit of the database it is to be like',
+      async () => {
+        const [model, copy] = [scope.freshName(), scope.freshName()];
+        await scope.server.createDatabase(model);
+        const root = await scope.admin();
+        for (const statement of [
+          'CREATE ROLE "odd ""owner"""',
+          'CREATE ROLE reader',
+          `ALTER DATABASE ${model} OWNER TO "odd ""owner"""`,
+          `REVOKE ALL ON DATABASE ${model} FROM PUBLIC`,
+          `GRANT CONNECT ON DATABASE ${model} TO reader WITH GRANT OPTION`,
+          `ALTER DATABASE ${model} SET search_path TO "$user", public`,
+          `ALTER DATABASE ${model} SET work_mem TO '7MB'`,
+          `ALTER ROLE reader IN DATABASE ${model} SET application_name TO 'it''s \\ "me", x'`,
+          `ALTER DATABASE ${model} CONNECTION LIMIT 17`,
+        ]) {
+          await root.queries.executeQuery(sql.raw(statement).compile(root.queries));
+        }
+        await scope.server.createDatabase(copy, { like: model });
+        const facts = await Promise.all([model, copy].map((each) => databaseFacts(root, each)));
+        expect(facts[1]).toEqual(facts[0]);
+        expect(facts[0]).toMatchObject({ owner: 'odd "owner"', limit: 17 });
+      },
+    );
 
     it('says that there is no database to be like, and creates nothing', async () => {
       const fresh = scope.freshName();
@@ -69,7 +72,7 @@ export function databaseNamesContract(scope: ContractScope): void {
       await expect(database.tableNames()).rejects.toMatchObject({ code: 'database-unreachable' });
     });
 
-    it('measures a database, and says 0 where there is none', async () => {
+    scope.with('empty databases have a size', it)('measures a database, and says 0 where there is none', async () => {
       const database = await scope.openFresh();
       expect(await scope.server.databaseSizeBytes(database.name)).toBeGreaterThan(1_000_000);
       expect(await scope.server.databaseSizeBytes('nowhere')).toBe(0);
@@ -92,7 +95,7 @@ export function databaseNamesContract(scope: ContractScope): void {
     });
   });
 
-  describe('missingPrivileges', () => {
+  scope.with('PostgreSQL roles and grants', describe)('missingPrivileges', () => {
     it('is empty for a superuser, and names what another role lacks', async () => {
       expect(await scope.server.missingPrivileges()).toEqual([]);
       if ((await scope.server.databaseIdentity(scope.server.liveName)) === undefined)

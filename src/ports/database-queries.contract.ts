@@ -40,29 +40,37 @@ export function databaseQueriesContract(scope: ContractScope): void {
       ).toBe('2026-11-22 00:00:00+00\\x00');
     });
 
-    it('fail with a typed error when the session is ended, and the pool then goes on', async () => {
-      const database = await scope.openFresh('CREATE TABLE t (id int8)', 1);
-      const pid = await valueOf(database, sql`SELECT pg_backend_pid() AS value`);
-      await sql`SELECT pg_terminate_backend(${pid}::int4)`.execute((await scope.admin()).queries);
-      await eventually(async () => expect(await database.tableNames()).toEqual(['t']));
-      await expect(sql`SELECT pg_terminate_backend(pg_backend_pid())`.execute(database.queries)).rejects.toMatchObject({
-        code: 'database-unreachable',
-      });
-      expect(await database.tableNames()).toEqual(['t']);
-    });
+    scope.with('sessions are ended from outside', it)(
+      'fail with a typed error when the session is ended, and the pool then goes on',
+      async () => {
+        const database = await scope.openFresh('CREATE TABLE t (id int8)', 1);
+        const pid = await valueOf(database, sql`SELECT pg_backend_pid() AS value`);
+        await sql`SELECT pg_terminate_backend(${pid}::int4)`.execute((await scope.admin()).queries);
+        await eventually(async () => expect(await database.tableNames()).toEqual(['t']));
+        await expect(
+          sql`SELECT pg_terminate_backend(pg_backend_pid())`.execute(database.queries),
+        ).rejects.toMatchObject({
+          code: 'database-unreachable',
+        });
+        expect(await database.tableNames()).toEqual(['t']);
+      },
+    );
 
-    it('survive that the session of an open transaction is ended', async () => {
-      const database = await scope.openFresh('CREATE TABLE t (id int8)', 1);
-      const root = await scope.admin();
-      const failed = database.transaction(async (queries) => {
-        const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(queries);
-        await sql`SELECT pg_terminate_backend(${rows[0]!.pid}::int4)`.execute(root.queries);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        await sql`INSERT INTO t VALUES (1)`.execute(queries);
-      });
-      await expect(failed).rejects.toMatchObject({ code: 'database-unreachable' });
-      expect(await database.countRows('t')).toBe(0);
-    });
+    scope.with('sessions are ended from outside', it)(
+      'survive that the session of an open transaction is ended',
+      async () => {
+        const database = await scope.openFresh('CREATE TABLE t (id int8)', 1);
+        const root = await scope.admin();
+        const failed = database.transaction(async (queries) => {
+          const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(queries);
+          await sql`SELECT pg_terminate_backend(${rows[0]!.pid}::int4)`.execute(root.queries);
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          await sql`INSERT INTO t VALUES (1)`.execute(queries);
+        });
+        await expect(failed).rejects.toMatchObject({ code: 'database-unreachable' });
+        expect(await database.countRows('t')).toBe(0);
+      },
+    );
 
     it('tell which rows were written later than another one, and see through changes in place', async () => {
       const database = await scope.openFresh(
@@ -130,7 +138,7 @@ export function databaseQueriesContract(scope: ContractScope): void {
       expect(await valueOf(database, sql`SELECT count(*) AS value FROM oncall WHERE on_call`)).toBe(1);
     });
 
-    it('gives up after ten attempts', async () => {
+    scope.with('anonymous blocks', it)('gives up after ten attempts', async () => {
       const database = await scope.openFresh();
       let attempts = 0;
       const failed = database.transaction(async (queries) => {

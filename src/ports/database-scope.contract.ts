@@ -12,8 +12,25 @@ export interface ServerUnderTest {
   stop(): Promise<void>;
 }
 
+/** What a test of the contract is written with that an engine may not have; the promise itself holds on every engine. */
+export type Capability =
+  | 'sessions are ended from outside'
+  | 'anonymous blocks'
+  | 'snapshots lock and end'
+  | 'pages'
+  | 'every type'
+  | 'PostgreSQL roles and grants'
+  | 'empty databases have a size'
+  | 'indexes come off'
+  | 'names of unnamed checks';
+
+type Declare = (name: string, body: () => void | Promise<void>) => void;
+
 /** What the groups of the contract work with. */
 export interface ContractScope {
+  readonly lacks: ReadonlySet<Capability>;
+  /** Declares a test or group that is written with what the engine has; nothing is declared where it lacks that. */
+  with(capability: Capability, declare: Declare): Declare;
   readonly subject: ServerUnderTest;
   readonly server: DatabaseServer;
   freshName(): string;
@@ -25,7 +42,10 @@ export interface ContractScope {
 }
 
 /** `subject` is asked for when a test runs, not when it is declared. */
-export function contractScope(subject: () => ServerUnderTest): ContractScope {
+export function contractScope(
+  subject: () => ServerUnderTest,
+  lacks: ReadonlySet<Capability> = new Set(),
+): ContractScope {
   let counter = 0;
   const freshName = (): string => `contract_${(counter += 1)}`;
   const openExisting = async (name: string, script = '', connections = 4): Promise<Database> => {
@@ -35,6 +55,8 @@ export function contractScope(subject: () => ServerUnderTest): ContractScope {
     return database;
   };
   return {
+    lacks,
+    with: (capability, declare) => (lacks.has(capability) ? () => {} : declare),
     get subject() {
       return subject();
     },

@@ -11,9 +11,15 @@ export async function runSerializable<T>(
   location: string,
   work: (queries: Kysely<unknown>) => Promise<T>,
 ): Promise<T> {
+  const once = (): Promise<T> => queries.transaction().setIsolationLevel('serializable').execute(work);
+  return await runAgain(location, once);
+}
+
+/** A transaction, or a statement that is one, again from the start on a serialization failure or deadlock. */
+export async function runAgain<T>(location: string, once: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await queries.transaction().setIsolationLevel('serializable').execute(work);
+      return await once();
     } catch (error) {
       if (!isRetryable(error)) throw error;
       if (attempt === attempts) {
@@ -26,7 +32,7 @@ export async function runSerializable<T>(
 }
 
 /** Serialization failure and deadlock, SQLSTATE class 40 of the PostgreSQL documentation, appendix A. */
-function isRetryable(error: unknown): boolean {
+export function isRetryable(error: unknown): boolean {
   const code = errorCode(error);
   return code === '40001' || code === '40P01';
 }

@@ -34,12 +34,12 @@ export function clientConfig(options: SessionOptions, database: string, limits: 
 }
 
 /** What our sessions call themselves, for people and for engines where that is how sessions are found. */
-function sessionName({ namesDatabase }: SessionOptions, database: string): string {
+export function sessionName({ namesDatabase }: SessionOptions, database: string): string {
   return namesDatabase ? `${databaseSessions(database)} ${process.pid}` : `enclave-manager ${process.pid}`;
 }
 
 /** How the names of all our sessions in a database begin. */
-const databaseSessions = (database: string): string => `enclave-manager in ${database},`;
+export const databaseSessions = (database: string): string => `enclave-manager in ${database},`;
 
 function plainConfig(options: PostgresqlOptions, database: string, limits: SessionLimits): pg.ClientConfig {
   return {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { errorCode, isLostConnection } from './database-errors.ts';
+import { isRetryable } from './serializable.ts';
 import { longestPauseMs, nameChanged, type Rename } from './rename-database.ts';
 
 /** What an engine brings for a swap in two steps. */
@@ -82,11 +83,6 @@ async function renameSurely(steps: RenameSteps, rename: Rename): Promise<void> {
 
 async function isDone(steps: RenameSteps, { to, identity }: Rename): Promise<boolean> {
   return (await steps.identity(to)) === identity;
-}
-
-/** Serialization failure and deadlock. */
-function isRetryable(error: unknown): boolean {
-  return ['40001', '40P01'].includes(errorCode(error) ?? '');
 }
 
 function betweenRenames({ live, staging, before }: TwoStepNames, cause: unknown): EnclaveManagerError {
