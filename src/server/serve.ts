@@ -137,10 +137,10 @@ async function openWhenRestored(
 ): Promise<OpenedCluster> {
   let said: string | undefined;
   for (;;) {
-    await waitOutMaintenance(context, parts, gate, host);
     // Before it is tried: a replay that ends meanwhile has then changed.
     const before = await findImportStamp(host.server).catch(() => undefined);
     try {
+      await waitOutMaintenance(context, parts, gate, host);
       return await openOrCreateCluster(context, host);
     } catch (error) {
       context.signal.throwIfAborted();

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { acquireDataDirectory } from '#adapters/data-directory/owner-lock.ts';
@@ -59,6 +59,8 @@ export interface DatabasePlace {
   readonly liveName: string;
   /** Settings of the program. */
   settings(database: string): Record<string, string>;
+  /** Whether there is a server at all. */
+  isThere(): boolean;
   withServer<T>(work: (server: DatabaseServer) => Promise<T>, database?: string): Promise<T>;
   /** Of a server that hosts share. */
   readonly shared?: SharedServer;
@@ -75,6 +77,7 @@ export function sharedPlace(shared: SharedServer, liveName: string, directory: s
       writeFileSync(file, `${url(database)}\n`, { mode: 0o600 });
       return { ENCLAVE_MANAGER_DATABASE_URL_FILE: file };
     },
+    isThere: () => true,
     withServer: async (work, database = liveName) => {
       const server = await connectPostgresql({ server: url(database) });
       try {
@@ -92,6 +95,7 @@ export function embeddedPlace(dataDirectory: string): DatabasePlace {
     kind: 'embedded',
     liveName: 'malbork',
     settings: () => ({}),
+    isThere: () => existsSync(join(dataDirectory, 'postgres')),
     withServer: async (work) => {
       const use = await useEmbedded({
         dataDirectory,

@@ -199,6 +199,7 @@ export class World {
 
   /** `undefined` where there is no such database, or no cluster in it. */
   async stateOf(name: string): Promise<State | undefined> {
+    if (!this.place.isThere()) return undefined;
     const exists = await this.place.withServer((server) => server.databaseIdentity(name));
     if (exists === undefined) return undefined;
     return await this.withDatabase((database, keyring) => readState(database, keyring), name);
