@@ -1,9 +1,8 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { chunkObjectPath, manifestPath } from '#format/layout.ts';
-import { encodeManifest, type Manifest, type ObjectReference } from '#format/manifest.ts';
+import { manifestPath } from '#format/layout.ts';
+import { encodeManifest, type Manifest } from '#format/manifest.ts';
 import type { BackupKind, Verified } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
-import { missingObjects } from '#model/prune-rules.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Snapshot } from '#ports/database.ts';
 import type { Lease } from '#store/held-lease.ts';
@@ -15,10 +14,11 @@ import { completeKeyring } from './adopt-repository.ts';
 import { cancellable } from './cancellable.ts';
 import { checkMarker } from './check-marker.ts';
 import { composeManifest } from './compose-manifest.ts';
+import { confirmListed, confirmObjects } from './confirm-objects.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { emptiedTables } from './emptied-tables.ts';
-import { presenceProblem, readKnownObjects, readObjectSizes, type KnownObjects } from './known-objects.ts';
+import { readKnownObjects, type KnownObjects } from './known-objects.ts';
 import { readBack } from './read-back.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { condemnedNames, readCondemned } from './read-condemned.ts';
@@ -197,24 +197,6 @@ async function countAgain(context: OperationContext, snapshot: Snapshot, streame
   }
 }
 
-async function confirmObjects(
-  context: OperationContext,
-  store: ObjectStore,
-  objects: ReadonlyMap<string, ObjectReference>,
-): Promise<void> {
-  context.progress.phase('confirming objects');
-  const sizes = await readObjectSizes(store);
-  for (const object of objects.values()) {
-    // A listing may be older than the objects that were stored last.
-    const sizeBytes = sizes.get(object.name) ?? (await store.head(chunkObjectPath(object.name)))?.sizeBytes;
-    const problem = presenceProblem(sizeBytes, object);
-    if (problem !== undefined) {
-      throw new EnclaveManagerError('damaged', `chunk object ${object.name} ${problem}; nothing was listed`);
-    }
-  }
-  context.crashPoints.reach('backup.confirmed');
-}
-
 /** From here on the backup exists. Only a holder of the live lease may do this, and not long after it looked at the repository. */
 async function commit(
   context: OperationContext,
@@ -234,21 +216,6 @@ async function commit(
     );
   }
   context.crashPoints.reach('backup.manifest-written');
-}
-
-/** The last line of defence: a manifest that came later than prune waits for must not stay listed. */
-async function confirmListed(context: OperationContext, store: ObjectStore, manifest: Manifest): Promise<void> {
-  const sizes = await readObjectSizes(store);
-  const named = manifest.objects.map(({ name }) => name);
-  const [missing] = missingObjects(named, (name) => sizes.has(name));
-  context.crashPoints.reach('backup.confirmed-again');
-  if (missing === undefined) return;
-  await store.delete(manifestPath(manifest.summary.id));
-  throw new EnclaveManagerError(
-    'damaged',
-    `chunk object ${missing} went away while backup ${manifest.summary.id} was written; the backup was taken off the list`,
-    { hint: 'Run the command again. If it happens again, find out what deletes objects in the repository.' },
-  );
 }
 
 interface Reading {
