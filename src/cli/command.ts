@@ -20,6 +20,8 @@ export interface Command<Result = unknown> {
   readonly options?: readonly CommandOption[];
   /** It runs until it is told to stop, and has done its work then: it exits 0, not 130 or 143. */
   readonly untilStopped?: true;
+  /** What exit code 1 says beside a bug, where a result exits with it. */
+  readonly unwell?: string;
   /** Failures worth knowing beforehand. 0, 1, 2 and 10 are always possible. */
   readonly failures: readonly ErrorCode[];
   /** What `--json` prints. */

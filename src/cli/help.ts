@@ -73,6 +73,7 @@ function usage(command: Command): string {
 
 function exitCodeLines(command: Command): (readonly [string, string])[] {
   const meanings = new Map<number, string[]>([[0, ['done']]]);
+  if (command.unwell !== undefined) meanings.set(1, [command.unwell]);
   for (const code of ['usage', 'configuration', ...command.failures] as const) {
     const { exitCode, means } = errorCodes[code];
     const known = meanings.get(exitCode) ?? [];

@@ -116,7 +116,7 @@ function lossFindings({
   const findings: Finding[] = [];
   if (markerProblem !== undefined) {
     const hint =
-      'No backup can be taken. Put enclave-manager.json back from a copy of this repository, or use an empty one.';
+      'No backup can be taken. Start the manager (serve): it adopts an empty repository. Where backups lie there, put enclave-manager.json back from a copy.';
     findings.push(problem('marker-unusable', markerProblem, hint));
   }
   if (hiddenBackups !== undefined) {

@@ -61,7 +61,7 @@ describe('judgeOpenability', () => {
     const [software, unattested, stale] = found.warnings.map(({ message }) => message);
     expect(software).toContain('of file:');
     expect(unattested).toContain('of west was');
-    expect(stale).toContain('old, never did');
+    expect(stale).toContain('of old, never opens');
   });
 
   it('loses no backup by leaving out a host that does not open it, and never more than those it opens', () => {

@@ -116,7 +116,7 @@ function nodeWarnings(nodes: readonly OpenabilityNode[], now: Date): Openability
       hint: 'Enrol it again with evidence: node invite, then node enrol on that host.',
     })),
     ...warnOf(stale, 'stale-proof', (which) => ({
-      message: `${which} did not prove for ${staleProofMs / 86_400_000} days that its hardware opens the keys`,
+      message: `no proof of the last ${staleProofMs / 86_400_000} days that the hardware of ${which} opens the keys`,
       hint: 'Run node probe on that host, or keep a manager running there.',
     })),
   ];

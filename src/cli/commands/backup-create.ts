@@ -34,6 +34,7 @@ anew, which heals older backups too.`,
     'damaged',
     'no-key',
     'rows-differ',
+    'not-permitted',
     'interrupted',
   ],
   result: (z) =>

@@ -24,6 +24,7 @@ Needs the repository, the key of this host and free disk of about four times the
     'no-key',
     'version-incompatible',
     'rows-differ',
+    'not-permitted',
     'interrupted',
   ],
   result: (z) =>

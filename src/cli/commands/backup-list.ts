@@ -18,7 +18,7 @@ Changes nothing.`,
     { command: 'enclave-manager backup list', means: 'a table for people' },
     { command: 'enclave-manager backup list --json | jq -r ".[0].id"', means: 'the id of the newest backup' },
   ],
-  failures: ['repository-unreachable', 'version-incompatible'],
+  failures: ['not-found', 'repository-unreachable', 'version-incompatible'],
   result: (z) => z.array(listedBackupSchema(z)),
   run: async (environment) => {
     const { catalog } = await openCatalog(environment);

@@ -45,6 +45,7 @@ Needs the database, the repository and the key of this host; --dry-run needs no 
     'forged',
     'no-key',
     'rows-differ',
+    'not-permitted',
     'interrupted',
   ],
   result: (z) =>

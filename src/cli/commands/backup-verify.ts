@@ -14,7 +14,16 @@ in the repository. Chunks found damaged are stored anew by the next backup.
 Needs the repository and the key of this host, no database. Reads as much as the backup is large; a drill proves more.`,
   arguments: [backupArgument],
   examples: [{ command: 'enclave-manager backup verify latest', means: 'read the newest backup back' }],
-  failures: ['not-found', 'repository-unreachable', 'no-space', 'damaged', 'forged', 'no-key', 'interrupted'],
+  failures: [
+    'not-found',
+    'repository-unreachable',
+    'no-space',
+    'damaged',
+    'forged',
+    'no-key',
+    'not-permitted',
+    'interrupted',
+  ],
   result: (z) =>
     z.object({
       id: backupIdSchema(z),

@@ -27,7 +27,7 @@ Needs the database and the key of this host. Seals the credential of this host a
       means: 'after an eviction, where the evicted host forged keys: this host then holds the right one',
     },
   ],
-  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key'],
+  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key', 'not-permitted'],
   result: (z) =>
     z.object({
       clusterId: z.uuid(),

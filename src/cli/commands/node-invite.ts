@@ -21,7 +21,7 @@ Needs the database and the key of this host.`,
     { command: 'enclave-manager node invite', means: 'then, on the new host: enclave-manager node enrol' },
     { command: 'enclave-manager node invite --json | jq -r .token', means: 'the token only' },
   ],
-  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key'],
+  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key', 'not-permitted'],
   result: (z) => z.object({ inviteId: z.uuid(), token: z.string(), expiresInMs: countSchema(z) }),
   run: async (environment, { options }) => {
     const { inviteNode } = await import('#operations/enrol-node.ts');

@@ -13,7 +13,7 @@ opens them: at a start of its manager, once a day after that, or by node probe.
 
 Needs the database and the key of this host. Changes nothing.`,
   examples: [{ command: 'enclave-manager node list', means: 'which hosts can open the backups' }],
-  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key'],
+  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key', 'not-permitted'],
   result: (z) =>
     z.array(
       z.object({

@@ -22,6 +22,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
     { command: 'enclave-manager openability --without host-b', means: 'what would be left without host-b' },
   ],
   options: [{ flag: '--without <node>', help: 'a host to think away, by name or id' }],
+  unwell: 'a backup that no host opens',
   failures: [
     'unexpected',
     'not-found',
@@ -30,6 +31,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
     'database-unreachable',
     'sealing-unavailable',
     'no-key',
+    'not-permitted',
   ],
   result: (z) =>
     z.object({

@@ -19,6 +19,7 @@ could not be removed it puts none. Reads and changes no backup.`,
     { command: 'enclave-manager repository check', means: 'before the first backup, and when something is odd' },
     { command: 'enclave-manager repository check --json | jq .ok', means: 'for scripts' },
   ],
+  unwell: 'something is bad',
   failures: ['unexpected', 'repository-unreachable', 'interrupted'],
   result: (z) =>
     z.object({

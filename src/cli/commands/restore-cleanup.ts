@@ -14,7 +14,7 @@ Needs the database and the key of this host. Never touches the live database.`,
     { command: 'enclave-manager restore cleanup', means: 'lists what it would drop and asks' },
     { command: 'enclave-manager restore cleanup --yes', means: 'for scripts' },
   ],
-  failures: ['lease-held', 'database-unreachable', 'no-key', 'interrupted'],
+  failures: ['lease-held', 'database-unreachable', 'no-key', 'not-permitted', 'interrupted'],
   result: (z) =>
     z.object({
       dropped: z.array(leftDatabaseSchema(z)),

@@ -16,7 +16,15 @@ Needs the database and the key of this host. Takes no backup of what it discards
     { command: 'enclave-manager restore rollback', means: 'shows what would be discarded and asks' },
     { command: 'enclave-manager restore rollback --yes --json', means: 'for scripts' },
   ],
-  failures: ['not-found', 'lease-held', 'database-unreachable', 'no-key', 'version-incompatible', 'interrupted'],
+  failures: [
+    'not-found',
+    'lease-held',
+    'database-unreachable',
+    'no-key',
+    'version-incompatible',
+    'not-permitted',
+    'interrupted',
+  ],
   result: (z) =>
     z.object({
       undoes: z.enum(['restore', 'rollback']),

@@ -48,6 +48,7 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
     'restore-failed',
     'rows-differ',
     'follow-up-incomplete',
+    'not-permitted',
     'interrupted',
   ],
   result: (z) =>

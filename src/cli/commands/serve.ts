@@ -37,6 +37,7 @@ Stops cleanly on Ctrl-C and SIGTERM and then exits 0. With --json it prints one 
     'data-directory-in-use',
     'no-key',
     'version-incompatible',
+    'not-permitted',
   ],
   result: (z) =>
     z.object({

@@ -103,7 +103,7 @@ export class Output {
   requireTerminal(): void {
     const { stdin, stderr } = this.#streams;
     if (this.options.yes || (stdin.isTTY === true && stderr.isTTY === true)) return;
-    throw new EnclaveManagerError('usage', 'this changes what serves, and there is no terminal to ask on', {
+    throw new EnclaveManagerError('usage', 'this asks before it changes anything, and there is no terminal to ask on', {
       hint: 'Add --yes if you mean it.',
     });
   }
