@@ -26,21 +26,37 @@ const probes: readonly Probe[] = [
   ['delete', remove],
 ];
 
+/** They ask about the object that 'put and get' puts; without it they would find what is not so. */
+const probesOfTheObject = new Set(['list', 'delete']);
+
 /** One finding per probe; a store that refuses one is asked the next. */
 export async function* probeObjects(
   context: OperationContext,
   store: ObjectStore,
   place: string,
 ): AsyncGenerator<StoreFinding> {
+  let nothingPut = false;
   for (const [topic, ask] of probes) {
     context.signal.throwIfAborted();
+    if (nothingPut && probesOfTheObject.has(topic)) continue;
     context.progress.phase(`probing: ${topic}`);
     try {
       yield { topic, ...(await ask(context, store, place)) };
     } catch (error) {
       if (!isEnclaveManagerError(error)) throw error;
+      if (topic === 'put and get') nothingPut = await isMissing(store, `${place}object`);
       yield { topic, ...bad(error.message, error.hint) };
     }
+  }
+}
+
+/** A store that does not say is asked on. */
+async function isMissing(store: ObjectStore, key: string): Promise<boolean> {
+  try {
+    return (await store.head(key)) === undefined;
+  } catch (error) {
+    if (!isEnclaveManagerError(error)) throw error;
+    return false;
   }
 }
 

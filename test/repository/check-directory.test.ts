@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DirectoryExaminer } from '#adapters/filesystem/directory-examiner.ts';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { checkRepository, type RepositoryCheck } from '#operations/check-repository.ts';
 import { makeContext, temporaryDirectory } from '../fixtures/host.ts';
 
@@ -39,6 +40,24 @@ describe('repository check of a directory', () => {
     expect(result).toMatchObject({ ok: true, speed: null });
     expect(gradesOf(result)['probes']).toBe('notice');
     expect(existsSync(path)).toBe(false);
+  });
+
+  it('says nothing of listing and deleting where nothing could be put', async () => {
+    const path = join(temporaryDirectory(), 'backups');
+    mkdirSync(path, { mode: 0o700 });
+    const examiner = new DirectoryExaminer(path);
+    onTestFinished(() => examiner.close());
+    // A full disk: the directory answers everything else.
+    const put = vi.spyOn(examiner.store, 'put').mockImplementation((key) => {
+      throw new EnclaveManagerError('no-space', `no space left to write ${key} (ENOSPC)`);
+    });
+    const result = await checkRepository(makeContext(), examiner);
+    expect(put).toHaveBeenCalled();
+    expect(result).toMatchObject({ ok: false, speed: null });
+    const grades = gradesOf(result);
+    expect(grades).toMatchObject({ 'put and get': 'bad', 'write once': 'bad', clock: 'bad' });
+    expect(Object.keys(grades)).not.toContain('list');
+    expect(Object.keys(grades)).not.toContain('delete');
   });
 
   it('finds others’ files, others’ rights, and a marker that is none', async () => {
