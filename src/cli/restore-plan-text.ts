@@ -77,5 +77,5 @@ const schema = ({ schemaVersion, programSchemaVersion }: RestorePlan): string =>
 function replaced({ server }: RestorePlan): string {
   if (server === null) return 'no database could be asked';
   if (server.live === null) return `nothing: there is no such database yet at ${server.location}`;
-  return `database "${server.live.name}" at ${server.location}, ${formatSize(server.live.sizeBytes)}; it is kept until restore cleanup`;
+  return `database "${server.live.name}" at ${server.location}, ${formatSize(server.live.sizeBytes)}; what it holds is kept until restore cleanup`;
 }

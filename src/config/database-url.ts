@@ -13,7 +13,7 @@ export const defaultDatabaseName = 'malbork';
 // PostgreSQL cuts longer names silently; a restore appends up to 40 characters to this one.
 const databaseNamePattern = /^[a-z_][a-z0-9_]{0,29}$/;
 const example =
-  'Write postgres://user@host:5432/malbork, or postgres:///malbork?host=/run/postgresql for a Unix socket.';
+  'Write postgres://user@host:5432/malbork, or postgres://user@/malbork?host=/run/postgresql for a Unix socket.';
 
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   if (text === '') throw new OptionProblem('is empty', `${example} Unset it for embedded PostgreSQL.`);

@@ -44,7 +44,7 @@ export const options = {
     environment: 'ENCLAVE_MANAGER_DATABASE_URL',
     default: undefined,
     defaultMeans: 'embedded PostgreSQL in the data directory',
-    help: 'postgres://user@host:5432/malbork, or postgres:///malbork?host=/run/postgresql for a Unix socket',
+    help: 'postgres://user@host:5432/malbork, or postgres://user@/malbork?host=/run/postgresql for a Unix socket',
     secret: true,
     file: true,
     mask: maskDatabaseUrl,

@@ -191,6 +191,8 @@ describe('one machine', { timeout: 240_000 }, () => {
     const backups = JSON.parse(listed.stdout) as { authentic: unknown; openableBy: unknown[] }[];
     expect(backups.length).toBeGreaterThan(0);
     expect(backups.every(({ authentic, openableBy }) => authentic === 'unknown' && openableBy.length === 0)).toBe(true);
+    const table = (await runCommand(['backup', 'list'], { dataDirectory: stranger, env })).stdout;
+    expect(table.match(/ unknown {2,}unknown {2,}unknown {2,}unknown\n/g)).toHaveLength(backups.length);
     const refused = await runCommand(['restore', 'run', 'latest', '--yes', '--json'], { dataDirectory: stranger, env });
     expect([refused.exitCode, errorOf(refused.stdout).code]).toEqual([21, 'no-key']);
   });

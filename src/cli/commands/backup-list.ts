@@ -34,9 +34,9 @@ Changes nothing.`,
         { title: 'ROWS', align: 'right', cell: ({ rows }) => formatCount(rows) },
         { title: 'SIZE', align: 'right', cell: ({ logicalBytes }) => formatSize(logicalBytes) },
         { title: 'AUTHENTIC', cell: ({ authentic }) => authenticity(authentic) },
-        { title: 'READ BACK', cell: ({ verified }) => (verified === null ? 'never' : formatTime(verified.at)) },
-        { title: 'DRILL', cell: ({ lastDrill }) => drillResult(lastDrill) },
-        { title: 'HOSTS', align: 'right', cell: ({ openableBy }) => String(openableBy.length) },
+        { title: 'READ BACK', cell: (backup) => readBack(backup) },
+        { title: 'DRILL', cell: (backup) => drillResult(backup) },
+        { title: 'HOSTS', align: 'right', cell: (backup) => hosts(backup) },
       ],
       backups,
       style,
@@ -65,5 +65,16 @@ function listed(entry: CatalogEntry) {
 const authenticity = (authentic: CatalogEntry['authentic']): string =>
   authentic === 'unknown' ? 'unknown' : authentic ? 'yes' : 'NO';
 
-const drillResult = (drill: CatalogEntry['lastDrill']): string =>
-  drill === null ? 'never' : drill.passed ? 'passed' : 'FAILED';
+type Listed = ReturnType<typeof listed>;
+
+/** What was proved of a backup, and who opens it, is signed: without a key nobody can tell. */
+const never = ({ authentic }: Listed): string => (authentic === 'unknown' ? 'unknown' : 'never');
+
+const readBack = (backup: Listed): string =>
+  backup.verified === null ? never(backup) : formatTime(backup.verified.at);
+
+const drillResult = (backup: Listed): string =>
+  backup.lastDrill === null ? never(backup) : backup.lastDrill.passed ? 'passed' : 'FAILED';
+
+const hosts = ({ authentic, openableBy }: Listed): string =>
+  authentic === 'unknown' ? 'unknown' : String(openableBy.length);

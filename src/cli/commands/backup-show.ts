@@ -38,6 +38,7 @@ Needs the repository only; the tables are encrypted, so they are shown on an enr
   },
   render: (backup, style) => {
     const { verified, lastDrill } = backup;
+    const never = backup.authentic === 'unknown' ? 'unknown on this host' : 'never';
     const fields = formatFields([
       ['Backup', backup.id],
       ['Kind', `${backup.kind}, sequence ${backup.sequence}`],
@@ -50,12 +51,12 @@ Needs the repository only; the tables are encrypted, so they are shown on an enr
       [
         'Read back',
         verified === null
-          ? 'never'
+          ? never
           : `${formatTime(verified.at)}, every chunk since ${formatTime(verified.oldestReadAt)}`,
       ],
       [
         'Last drill',
-        lastDrill === null ? 'never' : `${lastDrill.passed ? 'passed' : 'FAILED'} at ${formatTime(lastDrill.at)}`,
+        lastDrill === null ? never : `${lastDrill.passed ? 'passed' : 'FAILED'} at ${formatTime(lastDrill.at)}`,
       ],
       ['Opens on', backup.openableBy.length === 0 ? 'unknown' : backup.openableBy.join(', ')],
     ]);

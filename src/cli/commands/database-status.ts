@@ -84,6 +84,7 @@ function schema({
   schemaVersion,
   programSchemaVersion,
 }: Pick<DatabaseStatus, 'schemaVersion' | 'programSchemaVersion'>): string {
+  if (schemaVersion === 0) return `none yet; this program makes ${programSchemaVersion}`;
   if (schemaVersion === programSchemaVersion) return `${schemaVersion}, as this program wants it`;
   if (schemaVersion > programSchemaVersion)
     return `${schemaVersion}, newer than this program, which knows ${programSchemaVersion}`;

@@ -67,16 +67,23 @@ join again only with a new token from "node invite".`,
 function describe({ node, stillOpens, ...costs }: EvictionPlan): string {
   const { epochs, backups, secrets } = stillOpens;
   const where = node.site === null ? '' : ` at ${node.site}`;
-  const caKeys = secrets.caKeys.map(({ zone }) => zone);
   return (
     `Evicts ${node.name}${where}, node ${node.nodeId}.\n` +
     `With a copy of its disk it can go on opening key epoch ${epochs.join(', ') || 'none'}: ${counted(backups.length, 'backup')} and every copy of them.\n` +
-    `It could read these secrets; replace them:\n` +
-    `  - ${counted(secrets.caKeys.length, 'key')} of certificate authorities${listed(caKeys)}\n` +
-    `  - ${counted(secrets.settings.length, 'secret')} in settings${listed(secrets.settings)}\n` +
-    `  - ${counted(secrets.invites, 'open invite')}, which ends now\n` +
+    describeSecrets(secrets) +
     describeCosts(costs)
   );
+}
+
+function describeSecrets({ caKeys, settings, invites }: EvictionPlan['stillOpens']['secrets']): string {
+  const lines: string[] = [];
+  const zones = caKeys.map(({ zone }) => zone);
+  if (caKeys.length > 0)
+    lines.push(`  - ${counted(caKeys.length, 'key')} of certificate authorities${listed(zones)}\n`);
+  if (settings.length > 0) lines.push(`  - ${counted(settings.length, 'secret')} in settings${listed(settings)}\n`);
+  const open = invites === 0 ? '' : `Ends ${counted(invites, 'open invite')}, which it could read too.\n`;
+  if (lines.length === 0) return `The database holds no key or setting whose secret it could read.\n${open}`;
+  return `It could read these secrets; replace them:\n${lines.join('')}${open}`;
 }
 
 const maxNames = 10;
