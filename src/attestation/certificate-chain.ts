@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { certificateBlocks } from './pem.ts';
 import { rejectEvidence } from './reject.ts';
 import { subjectName } from './revocation-list.ts';
 
@@ -47,7 +48,7 @@ export const sameKey = (first: X509Certificate, second: X509Certificate): boolea
 
 function readCertificates(pem: string, what: string): X509Certificate[] {
   if (pem.length > maxChainBytes) rejectEvidence(`${what} has ${pem.length} bytes`);
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificateBlocks(pem);
   if (blocks.length > maxCertificates) rejectEvidence(`${what} holds ${blocks.length} certificates`);
   try {
     return blocks.map((block) => {

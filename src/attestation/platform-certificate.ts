@@ -1,5 +1,8 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { childOf, derTags, objectIdentifier, parseDer, smallInteger, type DerNode } from './der.ts';
+import { certificateBlocks } from './pem.ts';
+import type { QuoteParts } from './quote-layout.ts';
 import { rejectEvidence } from './reject.ts';
 
 /** What Intel certified of a platform: the SGX extension of its PCK certificate (Intel SGX PCK Certificate Profile, §1.3.5). */
@@ -36,6 +39,18 @@ export function readPlatformFacts(certificate: X509Certificate): PlatformFacts {
     pceSvn: smallInteger(needField(tcb, `${sgxExtension}.2.17`, what), what),
     cpuSvn: needOctets(needField(tcb, `${sgxExtension}.2.18`, what), 16, what),
   };
+}
+
+/** What the leaf of a quote's chain says, which nobody has verified: good for choosing collateral, and for one's own quote. */
+export function claimedPlatform({ certificateChain }: Pick<QuoteParts, 'certificateChain'>): PlatformFacts {
+  const [leaf] = certificateBlocks(certificateChain);
+  try {
+    if (leaf !== undefined) return readPlatformFacts(new X509Certificate(leaf));
+  } catch (error) {
+    if (isEnclaveManagerError(error)) throw error;
+    rejectEvidence('the certificate in the quote cannot be read');
+  }
+  rejectEvidence('the quote carries no certificate of a platform');
 }
 
 /** Extensions are `[3] SEQUENCE OF SEQUENCE { id, critical?, OCTET STRING }` (RFC 5280 §4.1). */

@@ -1,6 +1,5 @@
-import { X509Certificate } from 'node:crypto';
 import type { Collateral } from '#attestation/collateral.ts';
-import { readPlatformFacts } from '#attestation/platform-certificate.ts';
+import { claimedPlatform } from '#attestation/platform-certificate.ts';
 import { readQuote } from '#attestation/quote-layout.ts';
 import { rejectEvidence } from '#attestation/reject.ts';
 import type { TcbStatus } from '#attestation/tcb-level.ts';
@@ -51,14 +50,7 @@ function checkEnclave(body: VerifiedQuote['body'], binding: Buffer, signers: rea
 
 /** By what the certificate says, unverified: a wrong choice fails the verification. */
 function collateralFor(quote: Buffer, all: readonly Collateral[]): Collateral | undefined {
-  const [pem = ''] =
-    readQuote(quote).certificateChain.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/) ?? [];
-  let fmspc: string;
-  try {
-    ({ fmspc } = readPlatformFacts(new X509Certificate(pem)));
-  } catch {
-    rejectEvidence('the quote carries no certificate of a platform');
-  }
+  const { fmspc } = claimedPlatform(readQuote(quote));
   const isForIt = (text: string): boolean => new RegExp(`"fmspc"\\s*:\\s*"${fmspc}"`, 'i').test(text);
   return all.find(({ tcb_info }) => isForIt(tcb_info));
 }

@@ -1,6 +1,5 @@
-import { X509Certificate } from 'node:crypto';
 import type { EnclaveReport } from '#attestation/enclave-report.ts';
-import { readPlatformFacts } from '#attestation/platform-certificate.ts';
+import { claimedPlatform } from '#attestation/platform-certificate.ts';
 import { readQuote, type QuoteParts } from '#attestation/quote-layout.ts';
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Randomness } from '#ports/randomness.ts';
@@ -62,14 +61,12 @@ async function ownReport(files: AttestationFiles): Promise<EnclaveReport> {
 }
 
 /** The PPID: 16 bytes that Intel gave this processor package. */
-function platformId({ certificateChain }: QuoteParts): string {
-  const [leaf] = certificateChain.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/) ?? [];
+function platformId(quote: QuoteParts): string {
   try {
-    if (leaf !== undefined) return readPlatformFacts(new X509Certificate(leaf)).ppid.toString('hex');
+    return claimedPlatform(quote).ppid.toString('hex');
   } catch (error) {
     throw unavailable('the certificate in the quote of this enclave does not name the platform', error);
   }
-  throw unavailable('the quote of this enclave carries no certificate of the platform');
 }
 
 const versionsOf = ({ cpuSvn, isvSvn, isvProdId, mrSigner }: EnclaveReport): SealingVersions => ({

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { certificateBlocks } from '#attestation/pem.ts';
 import { rejectEvidence } from '#attestation/reject.ts';
 import { endorsementPublicKey } from './public-area.ts';
 
@@ -8,7 +9,7 @@ const maxRoots = 500;
 
 /** Certificates of TPM makers in PEM, roots and what is between. Throws `evidence-rejected` for what is none. */
 export function readTpmAuthorities(pem: string): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificateBlocks(pem);
   if (blocks.length === 0 || blocks.length > maxRoots) {
     rejectEvidence(`the certificates of TPM makers are ${blocks.length}, not 1 to ${maxRoots}`);
   }
