@@ -1,4 +1,3 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { NodeProof } from '#model/openability.ts';
 import { readNodeProofs, recordNodeProof } from '#store/node-proofs.ts';
 import type { Cluster, OperationContext } from './context.ts';
@@ -8,15 +7,10 @@ const proveEveryMs = 86_400_000;
 
 /**
  * Records that this host's hardware opened its credential and the slot of every epoch: that is how the cluster given was
- * opened, a moment ago. Throws `no-key` where an epoch stayed closed, and `not-permitted` on a host that was evicted.
+ * opened, a moment ago, which no host that was evicted can do. Throws `no-key` where an epoch stayed closed.
  */
 export async function proveNode({ clock }: Pick<OperationContext, 'clock'>, cluster: Cluster): Promise<NodeProof> {
   const { keyring, database } = cluster;
-  if (!keyring.isMember) {
-    throw new EnclaveManagerError('not-permitted', `node ${keyring.nodeId} is not a member of the cluster any more`, {
-      hint: 'To use this host again, enrol it anew: node invite on an enrolled host, node enrol here.',
-    });
-  }
   for (const epoch of keyring.epochs) keyring.epochKeys(epoch);
   const proof = { at: clock.now().toISOString(), epochs: keyring.epochs };
   await recordNodeProof(database.queries, keyring.nodeId, proof);
@@ -28,7 +22,7 @@ export async function proveNodeDaily(context: Pick<OperationContext, 'clock'>, c
   const { keyring, database } = cluster;
   const last = (await readNodeProofs(database.queries)).get(keyring.nodeId);
   if (last !== undefined && context.clock.now().getTime() - Date.parse(last.at) < proveEveryMs) return;
-  if (keyring.isMember && keyring.epochs.every((epoch) => keyring.epochsOpenableBy(keyring.nodeId).has(epoch))) {
+  if (keyring.epochs.every((epoch) => keyring.epochsOpenableBy(keyring.nodeId).has(epoch))) {
     await proveNode(context, cluster);
   }
 }

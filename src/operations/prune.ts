@@ -1,6 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { manifestPath } from '#format/layout.ts';
-import type { ObjectStore } from '#ports/object-store.ts';
 import { acquireLease } from '#store/leases.ts';
 import type { Lease } from '#store/held-lease.ts';
 import type { RunCause } from '#store/runs.ts';
@@ -31,8 +30,6 @@ export interface PruneOptions extends PruneSettings {
   readonly cause: RunCause;
   /** Go on although rows of tables that are empty now are in no backup any more after it. */
   readonly acceptEmptiedTables: boolean;
-  /** Deletes with credentials of its own; the cluster's store otherwise. */
-  readonly deleteFrom?: ObjectStore;
 }
 
 export interface PruneResult {
@@ -120,7 +117,7 @@ async function pruneUnderLease(
   const { keyring, localState } = cluster;
   const store = requireStore(cluster.store);
   const repository = { store, keyring, localState };
-  const removal = { lease, store: options.deleteFrom ?? store };
+  const removal = { lease, store };
   await checkMarker(store, keyring);
   await requireCurrentKeys(keyring, { database: cluster.database, store });
   const plan = await planPrune(context, repository, options);

@@ -2,7 +2,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Lease } from '#store/held-lease.ts';
 import type { OperationContext } from './context.ts';
 
-/** With what prune deletes: its lease, and a store that may have credentials of its own. */
+/** With what prune deletes. A store may have credentials of its own for that. */
 export interface Removal {
   readonly lease: Lease;
   readonly store: ObjectStore;
