@@ -1,13 +1,5 @@
-import { quoteIdentifier } from '#postgresql-protocol/identifier-quoting.ts';
 import type { QueryPool } from '#postgresql-protocol/query-pool.ts';
-
-interface RolePrivileges {
-  readonly role: string;
-  readonly superuser: boolean;
-  readonly createDatabase: boolean;
-  readonly owner: string | null;
-  readonly ownsLive: boolean;
-}
+import { missingOfRole, noOtherDatabase, type RolePrivileges } from '#postgresql-protocol/role-privileges.ts';
 
 /** Sentences that say what the role lacks for a restore, and the statement that gives it. */
 export async function missingPrivileges(
@@ -24,20 +16,8 @@ export async function missingPrivileges(
   );
   const missing: string[] = [];
   if (names.maintenance === names.live) {
-    missing.push(
-      `The role can connect to no database besides "${names.live}", which cannot be renamed from inside: ` +
-        'let it connect to "postgres" or "defaultdb".',
-    );
+    missing.push(noOtherDatabase(names.live, '"postgres" or "defaultdb"'));
   }
   if (found === undefined || found.superuser) return missing;
-  const role = quoteIdentifier(found.role);
-  if (!found.createDatabase) {
-    missing.push(`The role ${role} may not create and rename databases: ALTER ROLE ${role} CREATEDB;`);
-  }
-  if (!found.ownsLive) {
-    missing.push(
-      `The role ${role} is not a member of the owner of "${names.live}": GRANT ${quoteIdentifier(found.owner!)} TO ${role};`,
-    );
-  }
-  return missing;
+  return [...missing, ...missingOfRole(found, names.live)];
 }

@@ -1,13 +1,9 @@
 import { quoteIdentifier } from '#postgresql-protocol/identifier-quoting.ts';
 import type { QueryPool } from '#postgresql-protocol/query-pool.ts';
+import { missingOfRole, noOtherDatabase, type RolePrivileges } from '#postgresql-protocol/role-privileges.ts';
 
-interface RolePrivileges {
-  readonly role: string;
-  readonly superuser: boolean;
-  readonly createDatabase: boolean;
+interface PostgresqlPrivileges extends RolePrivileges {
   readonly signalBackend: boolean;
-  readonly owner: string | null;
-  readonly ownsLive: boolean;
 }
 
 /** Sentences that say what the role lacks for a restore, and the statement that gives it. */
@@ -15,7 +11,7 @@ export async function missingPrivileges(
   rows: QueryPool['rows'],
   names: { readonly live: string; readonly maintenance: string },
 ): Promise<string[]> {
-  const [found] = await rows<RolePrivileges>(
+  const [found] = await rows<PostgresqlPrivileges>(
     `SELECT me.rolname AS role, me.rolsuper AS superuser, me.rolcreatedb AS "createDatabase",
             -- Needed only where other roles use the database: our own sessions any role may end.
             pg_has_role(me.oid, 'pg_signal_backend', 'USAGE') OR NOT EXISTS (
@@ -31,28 +27,11 @@ export async function missingPrivileges(
   );
   const missing: string[] = [];
   if (names.maintenance === names.live) {
-    missing.push(
-      `The role can connect to no database besides "${names.live}", which cannot be renamed from inside: ` +
-        'let it connect to "postgres".',
-    );
+    missing.push(noOtherDatabase(names.live, '"postgres"'));
   }
   if (found!.superuser) return missing;
-  return [...missing, ...missingOfRole(found!, names.live)];
-}
-
-function missingOfRole(found: RolePrivileges, live: string): string[] {
-  const role = quoteIdentifier(found.role);
-  const missing: string[] = [];
-  if (!found.createDatabase) {
-    missing.push(`The role ${role} may not create and rename databases: ALTER ROLE ${role} CREATEDB;`);
-  }
-  if (!found.ownsLive) {
-    missing.push(
-      `The role ${role} is not a member of the owner of "${live}": GRANT ${quoteIdentifier(found.owner!)} TO ${role};`,
-    );
-  }
-  if (!found.signalBackend) {
-    missing.push(`The role ${role} may not end the sessions of other roles: GRANT pg_signal_backend TO ${role};`);
-  }
-  return missing;
+  missing.push(...missingOfRole(found!, names.live));
+  if (found!.signalBackend) return missing;
+  const role = quoteIdentifier(found!.role);
+  return [...missing, `The role ${role} may not end the sessions of other roles: GRANT pg_signal_backend TO ${role};`];
 }
