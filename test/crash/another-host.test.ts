@@ -2,7 +2,6 @@ import { sql } from 'kysely';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { cleanUpRestore, leftDatabases } from '#operations/clean-up-restore.ts';
-import { openCluster } from '#operations/open-cluster.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
@@ -13,6 +12,7 @@ import { verifyAuditChain } from '#store/audit.ts';
 import { debianUnavailable } from '../fixtures/debian-postgresql.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext } from '../fixtures/host.ts';
+import { withCluster } from '../fixtures/hosts.ts';
 import { confirmed } from '../fixtures/restoring.ts';
 import {
   copyPlace,
@@ -53,15 +53,6 @@ async function expectPromises(host: SharedHost, cluster: Cluster): Promise<void>
   const verified = await verifyBackups(makeContext(), { store: host.store, keyring: cluster.keyring }, ids);
   expect(verified.failed).toEqual([]);
   await verifyAuditChain(cluster.database.queries);
-}
-
-async function withCluster<T>(host: SharedHost, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-  const cluster = await openCluster(makeContext(), host);
-  try {
-    return await work(cluster);
-  } finally {
-    await cluster.database.close();
-  }
 }
 
 /** Cleans up on a host that has seen nothing of what went before, and leaves the live database alone. */

@@ -2,7 +2,6 @@ import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CrashPoint } from '#model/crash-point.ts';
 import { cleanUpRestore, leftDatabases } from '#operations/clean-up-restore.ts';
-import type { Cluster } from '#operations/context.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { restore } from '#operations/restore.ts';
@@ -13,6 +12,7 @@ import { runCommand, runJson, type CommandOptions } from '../fixtures/command.ts
 import { debianUnavailable } from '../fixtures/debian-postgresql.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { makeContext } from '../fixtures/host.ts';
+import { withCluster } from '../fixtures/hosts.ts';
 import { confirmed } from '../fixtures/restoring.ts';
 import {
   copyPlace,
@@ -56,15 +56,6 @@ const inTwoSteps = ({ options }: SharedHost): CommandOptions => ({
   ...options,
   env: { ...options.env, ENCLAVE_MANAGER_TEST_SWAP: 'two-steps' },
 });
-
-async function withCluster<T>(host: SharedHost, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-  const cluster = await openCluster(makeContext(), host);
-  try {
-    return await work(cluster);
-  } finally {
-    await cluster.database.close();
-  }
-}
 
 const rowsOf = (host: SharedHost): Promise<Dump> => withCluster(host, ({ database }) => dumpDatabase(database));
 

@@ -1,5 +1,4 @@
 import { readFileSync, statSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { connectPostgresql } from '#adapters/postgresql/postgresql-server.ts';
@@ -10,6 +9,7 @@ import { dumpDatabase } from '../fixtures/dump.ts';
 import { temporaryDirectory } from '../fixtures/host.ts';
 import { psql, psqlUnavailable } from '../fixtures/psql.ts';
 import { addUsers } from '../fixtures/rows.ts';
+import { freePort } from '../fixtures/free-port.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
@@ -20,14 +20,6 @@ beforeEach((context) => {
   const unavailable = psqlUnavailable ?? debianUnavailable;
   if (unavailable !== undefined) context.skip(unavailable);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** A manager's data directory and settings, with a database `malbork` of its own on Debian's server. */
 async function makeManager() {
