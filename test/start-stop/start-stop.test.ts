@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { attachEmbedded, holdUsage, postgresDirectory } from '#adapters/embedded-postgresql/attach-embedded.ts';
+import { signal } from '#adapters/embedded-postgresql/processes.ts';
 import { runCommand, runJson } from '../fixtures/command.ts';
 import { temporaryDirectory } from '../fixtures/host.ts';
 import { startProgram } from '../fixtures/processes.ts';
@@ -92,8 +93,10 @@ describe('a manager', { timeout: 120_000 }, () => {
     const first = await manager();
     const ids = victims(first);
     expect(processesOf(data).map(({ pid }) => pid)).toEqual(expect.arrayContaining(ids));
-    for (const pid of ids) process.kill(pid, 'SIGKILL');
+    // A process of PostgreSQL's may end by itself while its neighbours are killed, so the first must go for certain.
     running = undefined;
+    process.kill(ids[0]!, 'SIGKILL');
+    for (const pid of ids.slice(1)) signal(pid, 'SIGKILL');
 
     const { managerId } = await manager();
 
