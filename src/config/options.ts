@@ -11,6 +11,7 @@ import {
   parseListenAddress,
   parseName,
   parseOptionalDuration,
+  parseOptionalName,
   parsePath,
   parsePcrs,
   parseScheduleText,
@@ -159,7 +160,7 @@ export const options = {
     default: undefined,
     defaultMeans: 'none',
     help: 'where this host stands, to see whether one site can be lost',
-    parse: parseName,
+    parse: parseOptionalName,
   }),
   backupSchedule: option({
     environment: 'ENCLAVE_MANAGER_BACKUP_SCHEDULE',

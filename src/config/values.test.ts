@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { maskDatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 import { OptionProblem } from './option.ts';
-import { nameFromHost, parseDuration, parseListenAddress, parseName } from './values.ts';
+import { nameFromHost, parseDuration, parseListenAddress, parseName, parseOptionalName } from './values.ts';
 
 describe('parseDuration', () => {
   it.each([
@@ -30,6 +30,14 @@ describe('parseListenAddress', () => {
 
   it.each(['8080', ':8080', '::1:8080', 'host:65536', 'host:', 'http://host:1'])('refuses "%s"', (text) => {
     expect(() => parseListenAddress(text)).toThrow(OptionProblem);
+  });
+});
+
+describe('parseOptionalName', () => {
+  it('takes an empty text for none, and every other one as a name', () => {
+    expect(parseOptionalName('')).toBeUndefined();
+    expect(parseOptionalName('eu-de-1')).toBe('eu-de-1');
+    expect(() => parseOptionalName(' ')).toThrow(OptionProblem);
   });
 });
 

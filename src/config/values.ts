@@ -40,6 +40,9 @@ export function parseName(text: string): string {
   );
 }
 
+/** Empty: none, which is what a label that is not there becomes where it is copied into the environment. */
+export const parseOptionalName = (text: string): string | undefined => (text === '' ? undefined : parseName(text));
+
 /** A host name as a node name: other characters become dashes. */
 export function nameFromHost(host: string): string {
   const cleaned = host
