@@ -22,6 +22,8 @@ export interface Configuration {
   readonly pruning: { readonly policy: RetentionPolicy; readonly graceMs: number };
   readonly verifyPeriodMs: number;
   readonly listen: ListenAddress;
+  /** Whether `serve` waits for what may still come. */
+  readonly waitAtStart: boolean;
 }
 
 export type DatabaseChoice =
@@ -115,6 +117,7 @@ export function inspectConfiguration(sources: ConfigurationSources): InspectedCo
     pruning: { policy, graceMs: values.pruneGraceMs! },
     verifyPeriodMs: values.verifyPeriodMs!,
     listen: values.listen!,
+    waitAtStart: values.waitAtStart!,
   };
   return { configuration, settings: shown, problems, warnings };
 }

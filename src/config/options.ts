@@ -219,6 +219,12 @@ export const options = {
     help: 'where serve answers /livez and /readyz; port 0 takes any free one',
     parse: parseListenAddress,
   }),
+  waitAtStart: option({
+    environment: 'ENCLAVE_MANAGER_WAIT',
+    default: '0',
+    help: '1: serve waits, and says on /readyz for what, where database, repository, sealing device or enrolment may still come; 0: it exits',
+    parse: parseFlag,
+  }),
   debug: option({
     environment: 'ENCLAVE_MANAGER_DEBUG',
     default: '0',

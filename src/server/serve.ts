@@ -1,19 +1,18 @@
-import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Configuration } from '#config/configuration.ts';
 import { uuidv7 } from '#model/identifiers.ts';
 import { productVersion } from '#model/product.ts';
 import { notReady, type Readiness } from '#model/readiness.ts';
 import type { Host, OperationContext } from '#operations/context.ts';
-import { findImportStamp } from '#operations/find-import.ts';
-import { openCluster, openOrCreateCluster, type OpenedCluster } from '#operations/open-cluster.ts';
-import { readLiveMaintenance } from '#operations/live-maintenance.ts';
+import { openCluster, type OpenedCluster } from '#operations/open-cluster.ts';
 import { readStatus } from '#operations/read-status.ts';
 import type { StartReport } from '#operations/start-report.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { Progress } from '#ports/progress.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import { runAdmission } from './admission.ts';
-import { importNotReady, runImports, untilImportChanges } from './await-import.ts';
+import { type AwaitingParts, openWhenRestored, openWhenThere } from './await-cluster.ts';
+import { runImports } from './await-import.ts';
 import { proveOnce } from './first-proof.ts';
 import { Gate } from './gate.ts';
 import { runKeyTending } from './key-tending.ts';
@@ -49,7 +48,9 @@ export async function serve(context: OperationContext, parts: ServeParts): Promi
   context.signal.addEventListener('abort', () => parts.log('stopping'), { once: true });
   const health = await parts.startHealthServer(() => gate.readiness);
   try {
-    await withDatabase(context, parts, (inner, server) => serveDatabase(inner, parts, gate, health.address, server));
+    await withDatabase(context, parts, gate, (inner, server) =>
+      serveDatabase(inner, parts, gate, health.address, server),
+    );
   } catch (error) {
     if (!context.signal.aborted) throw error;
   } finally {
@@ -63,9 +64,10 @@ export async function serve(context: OperationContext, parts: ServeParts): Promi
 async function withDatabase(
   context: OperationContext,
   parts: ServeParts,
+  gate: Gate,
   work: (context: OperationContext, server: DatabaseServer) => Promise<void>,
 ): Promise<void> {
-  const { server, exited, close } = await parts.openDatabase();
+  const { server, exited, close } = await openWhenThere(context, awaiting(parts, gate), () => parts.openDatabase());
   const died = new AbortController();
   void exited?.then((how) => died.abort(databaseDied(how)));
   try {
@@ -77,6 +79,8 @@ async function withDatabase(
     await close();
   }
 }
+
+const awaiting = ({ configuration, log }: ServeParts, gate: Gate): AwaitingParts => ({ configuration, gate, log });
 
 const databaseDied = (how: string): EnclaveManagerError =>
   new EnclaveManagerError('database-unreachable', `the embedded database ended under us: it ${how}`, {
@@ -91,7 +95,7 @@ async function serveDatabase(
   server: DatabaseServer,
 ): Promise<void> {
   const host = await parts.openHost(server);
-  const opened = await openWhenRestored(context, parts, gate, host);
+  const opened = await openWhenRestored(context, awaiting(parts, gate), host);
   const database = opened.cluster.database;
   const registration = {
     serverId: uuidv7(context.clock.now(), context.randomness.bytes(10)),
@@ -124,65 +128,6 @@ async function serveDatabase(
     await database.close();
   }
 }
-
-/**
- * Where the database is empty while backups exist, an external one is waited for; with the embedded one somebody must act.
- * An import that does not serve is waited for in either.
- */
-async function openWhenRestored(
-  context: OperationContext,
-  parts: ServeParts,
-  gate: Gate,
-  host: Host,
-): Promise<OpenedCluster> {
-  let said: string | undefined;
-  for (;;) {
-    // Before it is tried: a replay that ends meanwhile has then changed.
-    const before = await findImportStamp(host.server).catch(() => undefined);
-    try {
-      await waitOutMaintenance(context, parts, gate, host);
-      return await openOrCreateCluster(context, host);
-    } catch (error) {
-      context.signal.throwIfAborted();
-      if (!isEnclaveManagerError(error)) throw error;
-      const stamp = await findImportStamp(host.server).catch(() => undefined);
-      const isEmpty = error.code === 'restore-needed';
-      // Somebody who replays anew drops and creates the database in between.
-      const isReplaced = said !== undefined && (isEmpty || error.code === 'database-unreachable');
-      const mayComeBack = isReplaced || (isEmpty && parts.configuration.database.kind === 'external');
-      if (stamp === undefined && !mayComeBack) throw error;
-      const wayOut = stamp === undefined ? `Waiting until it is restored: ${restoreCommands.join('; ')}` : error.hint;
-      if (said !== error.message) parts.log(`${error.message}. ${wayOut}`);
-      said = error.message;
-      gate.report(stamp === undefined ? notReady(error.message, { commands: restoreCommands }) : importNotReady(error));
-      if (stamp === undefined) await context.clock.sleep(restorePollMs, context.signal);
-      else await untilImportChanges(context, host, before, error);
-    }
-  }
-}
-
-/** What a start writes, an adoption or a migration, would be lost with the database that a restore is about to replace. */
-async function waitOutMaintenance(
-  context: OperationContext,
-  parts: ServeParts,
-  gate: Gate,
-  { server }: Host,
-): Promise<void> {
-  let said = false;
-  for (;;) {
-    const maintenance = await readLiveMaintenance(server);
-    if (maintenance === undefined) return;
-    const sentence = `paused for a ${maintenance.reason} by ${maintenance.begunBy}`;
-    if (!said) parts.log(sentence);
-    said = true;
-    gate.report(notReady(sentence, { retryAfterSeconds: 2 }));
-    await context.clock.sleep(maintenancePollMs, context.signal);
-  }
-}
-
-const maintenancePollMs = 500;
-const restoreCommands = ['enclave-manager restore plan latest', 'enclave-manager restore run latest'];
-const restorePollMs = 2_000;
 
 async function serveWork(
   context: OperationContext,

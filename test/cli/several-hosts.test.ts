@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
@@ -115,6 +115,46 @@ describe('several hosts', { timeout: 240_000 }, () => {
     await waiting.saw(/Stop with Ctrl-C/);
     expect((await fetch(`http://${listen}/readyz`)).status).toBe(200);
     await stop(waiting);
+  });
+
+  it('waits for the database and then for its enrolment, says what brings it, and serves once it is enrolled', async () => {
+    const { env } = await makeShared();
+    const first = temporaryDirectory();
+    const onFirst = { dataDirectory: first, env: { ...env, ENCLAVE_MANAGER_NODE_NAME: 'host-a' } };
+    const serve = serveOn(first, onFirst.env);
+    await serve.saw(/Stop with Ctrl-C/);
+    const url = new URL(env['ENCLAVE_MANAGER_DATABASE_URL']!.replace('@/', '@localhost/'));
+    const socketLink = join(temporaryDirectory(), 's');
+    const [dataDirectory, listen] = [temporaryDirectory(), '127.0.0.1:18090'];
+    const second = {
+      ...env,
+      ENCLAVE_MANAGER_NODE_NAME: 'host-b',
+      ENCLAVE_MANAGER_DATABASE_URL: `postgres://${url.username}@${url.pathname}?host=${socketLink}`,
+      ENCLAVE_MANAGER_LISTEN: listen,
+      ENCLAVE_MANAGER_WAIT: '1',
+    };
+    const waiting = serveOn(dataDirectory, second);
+    const readyz = async () => {
+      const answer = await fetch(`http://${listen}/readyz`);
+      return [answer.status, await answer.json()];
+    };
+    await waiting.saw(/cannot be reached|did not answer|ENOENT/);
+    expect(await readyz()).toMatchObject([503, { ready: false, commands: [] }]);
+
+    symlinkSync(url.searchParams.get('host')!, socketLink);
+    await waiting.saw(/Enrolled hosts, by unverified documents: host-a/);
+    const enrol = ['enclave-manager node invite', 'enclave-manager node enrol --token-file -'];
+    expect(await readyz()).toMatchObject([503, { ready: false, commands: enrol }]);
+    expect(await runJson(['node', 'list'], onFirst)).toMatchObject([{ name: 'host-a' }]);
+
+    const { token } = z.object({ token: z.string() }).parse(await runJson(['node', 'invite'], onFirst));
+    const tokenFile = join(temporaryDirectory(), 'token');
+    writeFileSync(tokenFile, token);
+    await runJson(['node', 'enrol', '--token-file', tokenFile], { dataDirectory, env: second });
+    await waiting.saw(/Stop with Ctrl-C/);
+    expect(await readyz()).toMatchObject([200, { ready: true }]);
+    await stop(waiting);
+    await stop(serve);
   });
 
   it('says that the database cannot be reached, without its password', async () => {

@@ -18,6 +18,9 @@ commands that restore; with an external one it stays up, answers 503 on /readyz,
 An export that was replayed into the database is compared with its backup, row for row, and then serves. While the replay is
 incomplete, or where something differs, the manager stays up, and /readyz answers 503 and says why and what to do.
 
+With ENCLAVE_MANAGER_WAIT=1 it also stays up, and says why on /readyz, while database, repository or sealing device do not
+answer and while this host is not enrolled; as soon as they do and it is, it serves.
+
 Stops cleanly on Ctrl-C and SIGTERM and then exits 0. With --json it prints one document when it is up.`,
   examples: [
     { command: 'enclave-manager serve', means: 'everything in ./data' },
