@@ -20,7 +20,9 @@ import { createOutputFile } from '#adapters/system/output-file.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
 import { readText } from '#adapters/system/read-text.ts';
 import type { Adapters } from '#cli/environment.ts';
+import { spellCommands, spellingOf } from '#cli/output/program-name.ts';
 import type { LoadedAdapters } from '#cli/run.ts';
+import type { Readiness } from '#model/readiness.ts';
 import { workerThread } from '#pipeline/worker-thread.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { StoreExaminer } from '#ports/store-examiner.ts';
@@ -88,7 +90,8 @@ function makeAdapters(facts: ProcessFacts, swap: Swap): Adapters {
           configuration,
           hostName: facts.hostName,
           processId: facts.processId,
-          startHealthServer: (readiness) => startHealthServer({ ...configuration.listen, readiness }),
+          startHealthServer: (readiness) =>
+            startHealthServer({ ...configuration.listen, readiness: () => spelledReadiness(readiness(), facts.env) }),
           openDatabase: () => openForServing(configuration, lock, swap),
           openHost: async (server) => ({
             server,
@@ -108,6 +111,13 @@ function makeAdapters(facts: ProcessFacts, swap: Swap): Adapters {
       }
     },
   };
+}
+
+/** Whoever reads it sits elsewhere: the commands are as the settings spell them, or plain. */
+function spelledReadiness(readiness: Readiness, env: ProcessFacts['env']): Readiness {
+  const spelling = spellingOf(env, () => 'enclave-manager');
+  const spell = (text: string): string => spellCommands(text, spelling);
+  return { ...readiness, reasons: readiness.reasons.map(spell), commands: readiness.commands.map(spell) };
 }
 
 /** The SDK takes half a second to load, so only who needs it loads it. */

@@ -6,7 +6,7 @@ import { toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { systemClock } from '#adapters/system/clock.ts';
 import { commands } from '#cli/commands.ts';
 import { Interruption, stopSignals, watchParent } from '#cli/interruption.ts';
-import { programName } from '#cli/output/program-name.ts';
+import { programName, spellingOf } from '#cli/output/program-name.ts';
 import { runCommandLine } from '#cli/run.ts';
 
 const maxSecretFileBytes = 65_536;
@@ -23,12 +23,14 @@ process.on('unhandledRejection', failUnexpectedly);
 const exitCode = await runCommandLine(commands, {
   argv: argv.slice(2),
   streams: { stdin, stdout, stderr },
-  program: programName({
-    script: argv[1] ?? '',
-    root: join(import.meta.dirname, '..'),
-    startedBy: env['npm_lifecycle_event'],
-    workingDirectory: env['INIT_CWD'] ?? process.cwd(),
-  }),
+  spelling: spellingOf(env, () =>
+    programName({
+      script: argv[1] ?? '',
+      root: join(import.meta.dirname, '..'),
+      startedBy: env['npm_lifecycle_event'],
+      workingDirectory: env['INIT_CWD'] ?? process.cwd(),
+    }),
+  ),
   colour: (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
   clock: systemClock,
   signal: interruption.signal,

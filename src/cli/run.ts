@@ -7,6 +7,7 @@ import type { Progress } from '#ports/progress.ts';
 import { type Command, commandName } from './command.ts';
 import { type Adapters, Environment } from './environment.ts';
 import { Output, type Streams } from './output/output.ts';
+import type { Spelling } from './output/program-name.ts';
 import { type CommonFlags, parseCommandLine, type Request } from './program.ts';
 
 /** The process as the command line sees it; `main.ts` passes the real one, tests their own. */
@@ -15,7 +16,7 @@ export interface Process {
   readonly argv: readonly string[];
   readonly streams: Streams;
   /** How to start the program again; see `output/program-name.ts`. */
-  readonly program?: string;
+  readonly spelling?: Spelling;
   readonly colour: boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -84,9 +85,9 @@ function print(
   return outcome.exitCode ?? 0;
 }
 
-function newOutput({ streams, colour, program, clock }: Process, flags: Omit<CommonFlags, 'settings'>): Output {
+function newOutput({ streams, colour, spelling, clock }: Process, flags: Omit<CommonFlags, 'settings'>): Output {
   const { json, quiet, yes } = flags;
-  return new Output(streams, { json, quiet, yes, colour, ...(program === undefined ? {} : { program }) }, clock);
+  return new Output(streams, { json, quiet, yes, colour, ...(spelling === undefined ? {} : { spelling }) }, clock);
 }
 
 /** What was interrupted may fail with anything; the cause is the interruption. */

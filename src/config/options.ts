@@ -4,6 +4,7 @@ import { option, type Option } from './option.ts';
 import { maskUserOfUrl, parseRepository } from './repository-location.ts';
 import { s3Options } from './s3-options.ts';
 import {
+  parseCommand,
   parseDuration,
   parseFlag,
   parseGrace,
@@ -224,6 +225,20 @@ export const options = {
     default: '0',
     help: '1: serve waits, and says on /readyz for what, where database, repository, sealing device or enrolment may still come; 0: it exits',
     parse: parseFlag,
+  }),
+  command: option({
+    environment: 'ENCLAVE_MANAGER_COMMAND',
+    default: undefined,
+    defaultMeans: 'as this process was started',
+    help: 'how hints spell the program for people who sit elsewhere: kubectl exec -it deploy/managers -- enclave-manager',
+    parse: parseCommand,
+  }),
+  commandHere: option({
+    environment: 'ENCLAVE_MANAGER_COMMAND_HERE',
+    default: undefined,
+    defaultMeans: 'ENCLAVE_MANAGER_COMMAND',
+    help: 'the same for commands that must run on this very host, such as node enrol',
+    parse: parseCommand,
   }),
   debug: option({
     environment: 'ENCLAVE_MANAGER_DEBUG',

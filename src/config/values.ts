@@ -18,6 +18,12 @@ export function parsePath(text: string, place: Place): string {
   return isAbsolute(text) ? resolve(text) : resolve(place.workingDirectory, text);
 }
 
+/** A line that a person copies. */
+export function parseCommand(text: string): string {
+  if (text.length <= maxPathCharacters && !controlCharacter.test(text)) return text;
+  throw new OptionProblem('is not a command', `Write one line of at most ${maxPathCharacters} characters.`);
+}
+
 export function parseSecret(text: string): string {
   if (text === '') throw new OptionProblem('is empty', 'Give the secret, or unset it.');
   return text;

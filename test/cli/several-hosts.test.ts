@@ -132,6 +132,8 @@ describe('several hosts', { timeout: 240_000 }, () => {
       ENCLAVE_MANAGER_DATABASE_URL: `postgres://${url.username}@${url.pathname}?host=${socketLink}`,
       ENCLAVE_MANAGER_LISTEN: listen,
       ENCLAVE_MANAGER_WAIT: '1',
+      ENCLAVE_MANAGER_COMMAND: 'kubectl exec deploy/managers -- enclave-manager',
+      ENCLAVE_MANAGER_COMMAND_HERE: 'kubectl exec -i this-pod -- enclave-manager',
     };
     const waiting = serveOn(dataDirectory, second);
     const readyz = async () => {
@@ -143,7 +145,10 @@ describe('several hosts', { timeout: 240_000 }, () => {
 
     symlinkSync(url.searchParams.get('host')!, socketLink);
     await waiting.saw(/Enrolled hosts, by unverified documents: host-a/);
-    const enrol = ['enclave-manager node invite', 'enclave-manager node enrol --token-file -'];
+    const enrol = [
+      'kubectl exec deploy/managers -- enclave-manager node invite',
+      'kubectl exec -i this-pod -- enclave-manager node enrol --token-file -',
+    ];
     expect(await readyz()).toMatchObject([503, { ready: false, commands: enrol }]);
     expect(await runJson(['node', 'list'], onFirst)).toMatchObject([{ name: 'host-a' }]);
 

@@ -4,7 +4,7 @@ import { errnoName, fromFileSystemError } from '#errors/file-system-error.ts';
 import type { ByteSink } from '#ports/byte-sink.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Progress } from '#ports/progress.ts';
-import { spellCommands } from './program-name.ts';
+import { type Spelling, spellCommands } from './program-name.ts';
 import { ProgressBar, ProgressLines, silentProgress } from './progress.ts';
 import { colourStyle, plainStyle, printable, printableLines, type Style } from './style.ts';
 
@@ -23,8 +23,10 @@ export interface OutputOptions {
   /** Whether colours are welcome where there is a terminal. */
   readonly colour: boolean;
   /** How the reader starts the program; the texts say `enclave-manager`. */
-  readonly program?: string;
+  readonly spelling?: Spelling;
 }
+
+const asItIs: Spelling = { program: 'enclave-manager', here: 'enclave-manager' };
 
 /** Data goes to stdout, everything else to stderr; with `--json` stdout holds one document. */
 export class Output {
@@ -63,7 +65,7 @@ export class Output {
   }
 
   #spell(text: string): string {
-    return spellCommands(text, this.options.program ?? 'enclave-manager');
+    return spellCommands(text, this.options.spelling ?? asItIs);
   }
 
   /** Standard output for data of any size; `usage` on a terminal, unless that is what was asked for. */

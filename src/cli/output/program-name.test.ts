@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { programName, spellCommands } from './program-name.ts';
+import { programName, spellCommands, spellingOf } from './program-name.ts';
 
 describe('programName', () => {
   const checkout = { root: '/srv/em', script: '/srv/em/src/main.ts', workingDirectory: '/srv/em', startedBy: 'start' };
@@ -26,7 +26,28 @@ describe('programName', () => {
 it('spells the commands in a text, and leaves everything else', () => {
   const text =
     'Run enclave-manager restore run latest.\nenclave-manager.json, /srv/enclave-manager status: enclave-managers';
-  expect(spellCommands(text, './bin/$&')).toBe(
+  expect(spellCommands(text, { program: './bin/$&', here: 'x' })).toBe(
     'Run ./bin/$& restore run latest.\nenclave-manager.json, /srv/enclave-manager status: enclave-managers',
   );
+});
+
+describe('spellingOf', () => {
+  const env = {
+    ENCLAVE_MANAGER_COMMAND: 'kubectl exec deploy/managers -- enclave-manager',
+    ENCLAVE_MANAGER_COMMAND_HERE: 'kubectl exec -i pod-7 -- enclave-manager',
+  };
+
+  it('sends what concerns one host there, and everything else to any', () => {
+    const spelling = spellingOf(env, () => './em');
+    const text = 'enclave-manager node invite, then enclave-manager node enrol --token-file -';
+    expect(spellCommands(text, spelling)).toBe(
+      'kubectl exec deploy/managers -- enclave-manager node invite, then ' +
+        'kubectl exec -i pod-7 -- enclave-manager node enrol --token-file -',
+    );
+  });
+
+  it('is how the process was started where nothing is set', () => {
+    expect(spellingOf({}, () => './em')).toEqual({ program: './em', here: './em' });
+    expect(spellingOf({ ENCLAVE_MANAGER_COMMAND: '' }, () => './em').program).toBe('./em');
+  });
 });

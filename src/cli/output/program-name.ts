@@ -22,9 +22,26 @@ export function programName(start: {
   return shellWord(path.startsWith('..') || isAbsolute(path) ? launcher : `./${path}`);
 }
 
+/** How a person starts the program: on some host of the cluster, and on this very one where only that will do. */
+export interface Spelling {
+  readonly program: string;
+  readonly here: string;
+}
+
+/** What concerns the key and the hardware of one host. */
+const concernsThisHost = /^enclave-manager node (?:enrol|measure|probe)\b/;
+
 /** Texts name commands as if the program were on the PATH; printed, they can be copied and run. */
-export const spellCommands = (text: string, program: string): string =>
-  text.replaceAll(commandInText, () => `${program} `);
+export const spellCommands = (text: string, { program, here }: Spelling): string =>
+  text.replaceAll(commandInText, (_match, at: number) =>
+    concernsThisHost.test(text.slice(at, at + 40)) ? `${here} ` : `${program} `,
+  );
+
+/** As the settings say it, else as this process was started. */
+export function spellingOf(environment: Readonly<Record<string, string | undefined>>, started: () => string): Spelling {
+  const program = environment['ENCLAVE_MANAGER_COMMAND'] || started();
+  return { program, here: environment['ENCLAVE_MANAGER_COMMAND_HERE'] || program };
+}
 
 const shellWord = (word: string): string =>
   /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
