@@ -96,6 +96,9 @@ readOnlyRootFilesystem: true
 {{- $manager := .Values.Manager -}}
 - { name: ENCLAVE_MANAGER_DATA_DIR, value: /data }
 - { name: ENCLAVE_MANAGER_LISTEN, value: '0.0.0.0:8080' }
+# What the program prints is to be typed outside the cluster.
+- name: ENCLAVE_MANAGER_COMMAND
+  value: kubectl -n {{ .Release.Namespace }} exec -it deploy/{{ include "enclaveos.manager.name" . }} -- enclave-manager
 - name: ENCLAVE_MANAGER_NODE_NAME
   valueFrom: { fieldRef: { fieldPath: spec.nodeName } }
 # Kubernetes copies this label from the node since 1.35; where it is missing, the site is none.
