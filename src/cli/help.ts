@@ -10,6 +10,7 @@ const program = 'enclave-manager';
 export const commonFlags: readonly (readonly [flag: string, help: string])[] = [
   ['--json', 'print one JSON document to stdout, also for a failure'],
   ['--quiet', 'print no progress and no notes'],
+  ['--phases', 'print a line of JSON to stderr when a phase of the work begins or ends'],
   ['--yes', 'answer every question with yes'],
   ['--help', 'print this and do nothing'],
 ];

@@ -23,7 +23,7 @@ describe('parseCommandLine', () => {
       expect(request).toMatchObject({
         kind: 'run',
         command: { noun: 'backup', verb: 'list' },
-        flags: { json: true, quiet: false, yes: false, settings: { dataDirectory: '/x' } },
+        flags: { json: true, quiet: false, phases: false, yes: false, settings: { dataDirectory: '/x' } },
       });
     },
   );

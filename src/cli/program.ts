@@ -13,6 +13,7 @@ export type Request =
 export interface CommonFlags {
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly phases: boolean;
   readonly yes: boolean;
   readonly settings: Partial<Record<OptionName, string>>;
 }
@@ -87,7 +88,8 @@ function commonFlagsOf(root: Parser): CommonFlags {
     const value = option.flag === undefined ? undefined : given[attribute(option.flag)];
     if (typeof value === 'string') settings[name] = value;
   }
-  return { json: given['json'] === true, quiet: given['quiet'] === true, yes: given['yes'] === true, settings };
+  const has = (flag: string): boolean => given[flag] === true;
+  return { json: has('json'), quiet: has('quiet'), phases: has('phases'), yes: has('yes'), settings };
 }
 
 function inputOf(command: Command, parser: Parser): Input {

@@ -38,7 +38,7 @@ export async function runCommandLine(commands: readonly Command[], process: Proc
     request = parseCommandLine(commands, process.argv);
   } catch (error) {
     return fail(
-      newOutput(process, { json: process.argv.includes('--json'), quiet: false, yes: false }),
+      newOutput(process, { json: process.argv.includes('--json'), quiet: false, phases: false, yes: false }),
       error,
       process,
     );
@@ -85,9 +85,12 @@ function print(
   return outcome.exitCode ?? 0;
 }
 
-function newOutput({ streams, colour, spelling, clock }: Process, flags: Omit<CommonFlags, 'settings'>): Output {
-  const { json, quiet, yes } = flags;
-  return new Output(streams, { json, quiet, yes, colour, ...(spelling === undefined ? {} : { spelling }) }, clock);
+function newOutput(
+  { streams, colour, spelling, clock }: Process,
+  { json, quiet, phases, yes }: Omit<CommonFlags, 'settings'>,
+): Output {
+  const options = { json, quiet, phases, yes, colour, ...(spelling === undefined ? {} : { spelling }) };
+  return new Output(streams, options, clock);
 }
 
 /** What was interrupted may fail with anything; the cause is the interruption. */

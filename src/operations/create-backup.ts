@@ -89,6 +89,7 @@ export async function backUpUnderLease(
   await confirmObjects(context, store, streamed.objects);
   const readAt = await readBack(context, store, cluster.keyring, streamed.stored);
 
+  context.progress.phase('listing the backup');
   const sequence = 1 + Math.max(catalog.highestSequence, await rememberedSequence(cluster));
   const manifest = await composeManifest(cluster, streamed, {
     id,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '#ports/clock.ts';
+import { ProgressPhases } from './progress-phases.ts';
 import { ProgressBar, ProgressLines } from './progress.ts';
 import { plainStyle } from './style.ts';
 import { formatFields, formatTable } from './table.ts';
@@ -62,7 +63,7 @@ describe('formatTable', () => {
   });
 });
 
-function progressWith(make: (write: (text: string) => void, clock: Clock) => ProgressBar | ProgressLines) {
+function progressWith<P>(make: (write: (text: string) => void, clock: Clock) => P) {
   const written: string[] = [];
   const time = { ms: 0 };
   const clock: Clock = { now: () => new Date(0), monotonicMs: () => time.ms, sleep: async () => {} };
@@ -103,5 +104,28 @@ describe('ProgressLines', () => {
     time.ms = 10_000;
     progress.advance(500);
     expect(written).toEqual(['reading rows: 50 %, 1000 B of 2.0 KiB, 100 B/s, 10.0 s left\n']);
+  });
+});
+
+describe('ProgressPhases', () => {
+  it('says in JSON when each phase begins and ends, how long it took and how many bytes it moved', () => {
+    const { progress, written, time } = progressWith((write, clock) => new ProgressPhases(write, clock));
+    progress.phase('reading rows');
+    progress.advance(500);
+    progress.advance(12);
+    progress.note('warning: "a"\n');
+    time.ms = 1500;
+    progress.phase('counting rows');
+    time.ms = 1600;
+    progress.end();
+    progress.end();
+    expect(written.map((line): unknown => JSON.parse(line))).toEqual([
+      { phase: 'reading rows', event: 'begin' },
+      { note: 'warning: "a"\n' },
+      { phase: 'reading rows', event: 'end', durationMs: 1500, bytes: 512 },
+      { phase: 'counting rows', event: 'begin' },
+      { phase: 'counting rows', event: 'end', durationMs: 100, bytes: 0 },
+    ]);
+    expect(written.every((line) => line.indexOf('\n') === line.length - 1)).toBe(true);
   });
 });

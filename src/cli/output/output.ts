@@ -5,6 +5,7 @@ import type { ByteSink } from '#ports/byte-sink.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Progress } from '#ports/progress.ts';
 import { type Spelling, spellCommands } from './program-name.ts';
+import { ProgressPhases } from './progress-phases.ts';
 import { ProgressBar, ProgressLines, silentProgress } from './progress.ts';
 import { colourStyle, plainStyle, printable, printableLines, type Style } from './style.ts';
 
@@ -18,6 +19,8 @@ export interface Streams {
 export interface OutputOptions {
   readonly json: boolean;
   readonly quiet: boolean;
+  /** Lines of JSON about each phase instead of any other progress. */
+  readonly phases: boolean;
   /** Answers every question with yes. */
   readonly yes: boolean;
   /** Whether colours are welcome where there is a terminal. */
@@ -41,8 +44,9 @@ export class Output {
   }
 
   #newProgress(clock: Clock): Progress {
-    if (this.options.json || this.options.quiet) return silentProgress;
     const write = (text: string) => void this.#streams.stderr.write(text);
+    if (this.options.phases) return new ProgressPhases(write, clock);
+    if (this.options.json || this.options.quiet) return silentProgress;
     if (this.#streams.stderr.isTTY !== true) return new ProgressLines(write, clock);
     return new ProgressBar(write, clock, () => this.#streams.stderr.columns || 80);
   }
