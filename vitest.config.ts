@@ -15,12 +15,14 @@ export default defineConfig({
       project('unit', ['src/**/*.test.ts', 'tools/**/*.test.ts']),
       project('integration', ['test/**/*.test.ts'], {
         globalSetup: './test/fixtures/object-storage/global-setup.ts',
-        exclude: ['test/stores/**', 'test/cockroachdb/**'],
+        exclude: ['test/stores/**', 'test/cockroachdb/**', 'test/image/**'],
       }),
       // On request: these need programs that are built from source.
       project('stores', ['test/stores/*.test.ts']),
       // On request: this one needs a server that nobody else uses, in COCKROACHDB_URL.
       project('cockroachdb', ['test/cockroachdb/*.test.ts']),
+      // On request: this one needs root, and builds what it tests from Debian's packages.
+      project('image', ['test/image/*.test.ts']),
     ],
     reporters: ['default', './test/reporter/tally.ts'],
     // Databases, crash points and slow machines: a limit is there to end what hangs, not to measure.
