@@ -5,6 +5,7 @@ import { nextMembership } from '#keys/next-membership.ts';
 import { membersSchema, type MemberNode } from '#keys/payloads.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
+import { requireCurrentColumns } from '#store/sealed-values.ts';
 import { readAcceptedPast } from './accepted-past.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import { checkMarker } from './check-marker.ts';
@@ -39,6 +40,8 @@ export async function beginAdvance(
     await checkMarker(store, keyring);
     await completeKeyring(store, keyring.documents);
   }
+  // Sealed anew, it would count from then on; and once the new keys are committed there is no way back.
+  await requireCurrentColumns(database.queries, keyring);
   context.progress.phase('reading what the cluster has signed');
   const acceptedPast = await readAcceptedPast(context, store, keyring);
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
@@ -105,7 +108,8 @@ export async function finishAdvance(
   const membership = membersSchema.parse(keyring.verify('members', members.bytes));
   await database.transaction(async (queries) => {
     await fence.require(queries);
-    await settleKeys(context, queries, keyring, { membership, documents: [members] });
+    const columns = { accepted: [keyring.membership.currentEpoch], refused: 'throw' } as const;
+    await settleKeys(context, queries, keyring, { membership, documents: [members], columns });
   });
   context.crashPoints.reach('advance-keys.settled');
   const settled = await publishMembership(context, host, await reopenCluster(context, host, cluster), fence);

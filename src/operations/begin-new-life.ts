@@ -18,7 +18,11 @@ export interface NewLife {
   /** For the audit log: `restored`, `imported`. */
   readonly action: string;
   readonly details: JsonObject;
+  /** Epochs under which its columns were sealed when the rows served last. */
+  readonly epochs: readonly number[];
 }
+
+const mostNamed = 10;
 
 /**
  * Makes the rows of a backup fit to serve today: keys and nodes of the newest authentic membership, so that an evicted
@@ -29,20 +33,37 @@ export async function beginNewLife(
   context: OperationContext,
   queries: Queries,
   keyring: OpenedKeyring,
-  { record, action, details }: NewLife,
+  { record, action, details, epochs }: NewLife,
 ): Promise<void> {
   await revokeOutdatedInvites(queries, keyring, context);
-  await resealColumns(queries, keyring, context.randomness);
+  const options = { accepted: epochs, refused: 'leave' } as const;
+  const { left } = await resealColumns(queries, keyring, options, context.randomness);
+  noteLeft(context, left);
   await saveKeyringDocuments(queries, keyring.documents);
   await syncNodes(queries, keyring.membership, context);
   await setIncarnation(queries, record.incarnation);
   await recordRestore(queries, record);
   await appendAuditEvent(
     queries,
-    { type: 'RESTORE', action, actor: `node ${keyring.nodeId}`, subject: record.backupId, details },
+    {
+      type: 'RESTORE',
+      action,
+      actor: `node ${keyring.nodeId}`,
+      subject: record.backupId,
+      details: { ...details, ...told(left) },
+    },
     context,
   );
 }
+
+/** A value that somebody planted before the backup must not keep the rest from being restored. */
+export function noteLeft({ progress }: OperationContext, left: readonly string[]): void {
+  for (const what of left.slice(0, mostNamed)) progress.note(`warning: left as it is: ${what}`);
+  if (left.length > mostNamed) progress.note(`warning: and ${left.length - mostNamed} more sealed values`);
+}
+
+const told = (left: readonly string[]): JsonObject =>
+  left.length === 0 ? {} : { refusedSecrets: left.length, firstRefused: left.slice(0, mostNamed) };
 
 /** One more than any incarnation seen, with fresh random bits, so that two restores never make the same one. */
 export function nextIncarnation(seen: readonly Incarnation[], random: Uint8Array): Incarnation {

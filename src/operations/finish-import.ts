@@ -164,7 +164,7 @@ async function begin(
   { keyring, manifest, repository }: OpenedImport,
   check: ImportCheck,
 ): Promise<Incarnation> {
-  const { id, sequence } = manifest.summary;
+  const { id, sequence, epochs } = manifest.summary;
   const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
   const row = await readCluster(database.queries);
   if (row?.clusterId !== keyring.clusterId)
@@ -197,7 +197,7 @@ async function begin(
   await database.transaction(async (queries) => {
     await requireLease(queries, lease.token);
     await resetEphemeralTables(queries);
-    await beginNewLife(context, queries, keyring, { record, action: 'imported', details });
+    await beginNewLife(context, queries, keyring, { record, action: 'imported', details, epochs });
     await dropImportMarker(queries);
     context.crashPoints.reach('import.prepared');
   });

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { openColumn, type ColumnPlace } from '#keys/sealed-column.ts';
-import { importMarkerTable } from '#store/import-marker.ts';
+import type { ColumnPlace } from '#keys/sealed-column.ts';
+import { importMarkerTable, type ImportMarker } from '#store/import-marker.ts';
+import { openCurrentColumn, type ColumnKeys } from '#store/sealed-values.ts';
 import type { Host } from './context.ts';
 import type { OpenedImport } from './open-import.ts';
 
@@ -29,12 +30,17 @@ export async function importCheckPlace({ server }: Host, { marker }: OpenedImpor
 }
 
 /** What a manager found that then crashed: its migrations may have changed the rows since. */
-export function readImportCheck({ marker, keyring }: OpenedImport, place: ColumnPlace): ImportCheck | undefined {
+export function readImportCheck(
+  { marker, keyring }: { readonly marker: Pick<ImportMarker, 'sealedCheck'>; readonly keyring: ColumnKeys },
+  place: ColumnPlace,
+): ImportCheck | undefined {
   if (marker.sealedCheck === null) return undefined;
   try {
-    return importCheckSchema.parse(JSON.parse(openColumn(keyring, place, marker.sealedCheck).toString('utf8')));
+    const check = openCurrentColumn(keyring, place, marker.sealedCheck);
+    return importCheckSchema.parse(JSON.parse(check.toString('utf8')));
   } catch (error) {
-    if (isEnclaveManagerError(error, 'damaged') || isEnclaveManagerError(error, 'no-key')) return undefined;
+    // Also of an earlier epoch: a host that was evicted could have made it.
+    if (isEnclaveManagerError(error) && ['forged', 'damaged', 'no-key'].includes(error.code)) return undefined;
     throw error;
   }
 }

@@ -23,6 +23,7 @@ export async function prepareStaging(
   facts: RestoreFacts,
 ): Promise<Incarnation> {
   const { keyring, backup, catalog, manifest } = target;
+  const { epochs } = manifest.summary;
   const replacedHead = live.held === undefined ? null : await readAuditHead(live.held.database.queries);
   const replacedIncarnation = live.held?.cluster.incarnation ?? null;
   const seen = [
@@ -53,7 +54,7 @@ export async function prepareStaging(
     rows: Object.fromEntries(manifest.tables.map(({ name, rows }) => [name, rows])),
   };
   await staging.transaction(
-    async (queries) => await beginNewLife(context, queries, keyring, { record, action: 'restored', details }),
+    async (queries) => await beginNewLife(context, queries, keyring, { record, action: 'restored', details, epochs }),
   );
   return incarnation;
 }

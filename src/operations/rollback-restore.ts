@@ -1,4 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import { keyringPath } from '#keys/keyring-paths.ts';
+import { membersSchema } from '#keys/payloads.ts';
 import type { Incarnation } from '#model/backup.ts';
 import { timedId } from '#model/identifiers.ts';
 import { beforeName, type RestoreId } from '#model/restore-names.ts';
@@ -6,6 +9,8 @@ import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { readAuditHead } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
 import { migrate } from '#store/migrate.ts';
+import { newestMembershipOfNodes } from '#store/nodes.ts';
+import type { Queries } from '#store/tables.ts';
 import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
@@ -111,12 +116,23 @@ async function reviveBefore(
       replacedAuditLog: { ...replacedAudit },
       rows,
     };
+    const epochs = await epochsOfRows(before.queries, keyring);
     await before.transaction(async (queries) => {
       await forgetAbandonedHolders(queries);
-      await beginNewLife(context, queries, keyring, { record, action: 'rolled back', details });
+      await beginNewLife(context, queries, keyring, { record, action: 'rolled back', details, epochs });
     });
     return incarnation;
   } finally {
     await before.close();
   }
+}
+
+/** The one that was current by the membership that these rows are from: an authentic one. */
+async function epochsOfRows(queries: Queries, keyring: OpenedKeyring): Promise<number[]> {
+  const number = await newestMembershipOfNodes(queries);
+  if (number === undefined) return [];
+  const path = keyringPath({ type: 'members', number });
+  const document = keyring.documents.find((each) => each.path === path);
+  if (document === undefined) return [];
+  return [membersSchema.parse(keyring.verify('members', document.bytes)).currentEpoch];
 }

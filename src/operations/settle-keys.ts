@@ -5,8 +5,9 @@ import { appendAuditEvents, listAuditEvents } from '#store/audit.ts';
 import { revokeOutdatedInvites } from '#store/invites.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { newestMembershipOfNodes, syncNodes } from '#store/nodes.ts';
-import { resealColumns } from '#store/sealed-values.ts';
+import { resealColumns, type ResealOptions } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
+import { noteLeft } from './begin-new-life.ts';
 import type { Cluster, OperationContext } from './context.ts';
 
 /**
@@ -18,16 +19,20 @@ export async function settleKeys(
   context: OperationContext,
   queries: Queries,
   keyring: OpenedKeyring,
-  given: { readonly membership: Membership; readonly documents: readonly KeyringDocument[] },
+  given: {
+    readonly membership: Membership;
+    readonly documents: readonly KeyringDocument[];
+    readonly columns: ResealOptions;
+  },
 ): Promise<void> {
-  const { membership, documents } = given;
+  const { membership, documents, columns } = given;
   const keys = {
     currentEpoch: keyring.epochKeys(membership.currentEpoch),
     epochKeys: (epoch: number) => keyring.epochKeys(epoch),
   };
   await saveKeyringDocuments(queries, documents);
   await revokeOutdatedInvites(queries, keys, context);
-  await resealColumns(queries, keys, context.randomness);
+  noteLeft(context, (await resealColumns(queries, keys, columns, context.randomness)).left);
   const deactivated = await syncNodes(queries, membership, context);
   const events = [
     ...(await generationEvents(context, queries, keyring, membership)),

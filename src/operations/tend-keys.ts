@@ -38,7 +38,10 @@ async function finishInterrupted(context: OperationContext, host: Host, cluster:
     const { database, keyring } = opened;
     await database.transaction(async (queries) => {
       await fence.require(queries);
-      await settleKeys(inner, queries, keyring, { membership: keyring.membership, documents: keyring.documents });
+      // Nothing proves that the rows were ever these: a host that was evicted could have made them look old.
+      const columns = { accepted: [], refused: 'leave' } as const;
+      const { membership, documents } = keyring;
+      await settleKeys(inner, queries, keyring, { membership, documents, columns });
     });
     return opened;
   });

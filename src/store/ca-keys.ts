@@ -1,6 +1,6 @@
-import { openColumn, sealColumn } from '#keys/sealed-column.ts';
+import { sealColumn } from '#keys/sealed-column.ts';
 import type { Randomness } from '#ports/randomness.ts';
-import { requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
+import { openCurrentColumn, requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
 /** A certificate authority for the applications of one zone. */
@@ -38,7 +38,7 @@ export async function saveCaKey(
     .execute();
 }
 
-/** With the private key opened; `undefined` where there is none. Throws `damaged` and `no-key` as `openColumn` does. */
+/** With the private key opened; `undefined` where there is none. Throws `forged`, `damaged` and `no-key` as `openCurrentColumn` does. */
 export async function readCaKey(queries: Queries, keys: ColumnKeys, caKeyId: string): Promise<CaKey | undefined> {
   const row = await tablesOf(queries)
     .selectFrom('ca_keys')
@@ -51,7 +51,7 @@ export async function readCaKey(queries: Queries, keys: ColumnKeys, caKeyId: str
     zone: row.zone,
     algorithm: row.algorithm,
     certificate: row.certificate,
-    privateKey: openColumn(keys, place(caKeyId), row.sealed_private_key),
+    privateKey: openCurrentColumn(keys, place(caKeyId), row.sealed_private_key),
     createdAt: row.created_at,
   };
 }

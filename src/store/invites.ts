@@ -2,7 +2,7 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { openColumn, sealColumn, sealedColumnEpoch } from '#keys/sealed-column.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
-import { requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
+import { epochOrUndefined, requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
 import { serverNow, serverTimeAfter } from './server-time.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
@@ -89,7 +89,7 @@ export async function revokeOutdatedInvites(
     .select(['invite_id', 'sealed_mac_key'])
     .where('expires_at', '>', serverNow)
     .execute();
-  const old = rows.filter((row) => sealedColumnEpoch(place(row.invite_id), row.sealed_mac_key) !== currentEpoch.epoch);
+  const old = rows.filter((row) => epochOrUndefined(place(row.invite_id), row.sealed_mac_key) !== currentEpoch.epoch);
   for (const { invite_id: inviteId } of old) {
     await tablesOf(queries)
       .updateTable('node_invites')

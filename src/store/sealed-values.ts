@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { EpochKeys } from '#keys/epoch-keys.ts';
-import { openColumn, sealColumn, sealedColumnEpoch } from '#keys/sealed-column.ts';
+import { openColumn, sealColumn, sealedColumnEpoch, type ColumnPlace } from '#keys/sealed-column.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
@@ -35,27 +35,115 @@ export const sealedColumns = [
 const rowsPerPage = 200;
 const revokedBytes = 32;
 
+/** Which epochs but the current one may have sealed the values, and what becomes of a value that does not open so. */
+export interface ResealOptions {
+  readonly accepted: readonly number[];
+  /**
+   * `throw`: then everything stays as it was, in a transaction. `leave`: rows of a backup are restored as they are; whoever
+   * reads such a value hears that it does not count.
+   */
+  readonly refused: 'throw' | 'leave';
+}
+
+export interface Resealed {
+  readonly values: number;
+  /** Each a sentence. */
+  readonly left: readonly string[];
+}
+
 /**
- * Encrypts anew, under the current epoch, what is sealed under another; returns how many values that were. Run it in
- * one transaction: a value that does not open (`damaged`, `no-key`) then leaves everything as it was.
+ * Encrypts anew, under the current epoch, what is sealed under an accepted one. Throws `forged` for a value of another
+ * epoch, because an evicted host could have made it, and what `openColumn` throws.
  *
  * Invites of another epoch get random bytes: an evicted host may know the token, or have made the row itself under a key
  * that it still knows.
  */
-export async function resealColumns(queries: Queries, keys: ColumnKeys, randomness: Randomness): Promise<number> {
-  let resealed = 0;
+export async function resealColumns(
+  queries: Queries,
+  keys: ColumnKeys,
+  options: ResealOptions,
+  randomness: Randomness,
+): Promise<Resealed> {
+  let values = 0;
+  const left: string[] = [];
   for (const place of sealedColumns) {
     for await (const { key, sealed } of sealedValues(queries, place)) {
       const at = { table: place.table, column: place.column, key };
-      if (sealedColumnEpoch(at, sealed) === keys.currentEpoch.epoch) continue;
-      const plaintext = place.table === 'node_invites' ? randomness.bytes(revokedBytes) : openColumn(keys, at, sealed);
+      if (epochOrUndefined(at, sealed) === keys.currentEpoch.epoch) continue;
+      const plaintext = plaintextOf(keys, at, sealed, options, randomness);
+      if (typeof plaintext === 'string') {
+        left.push(plaintext);
+        continue;
+      }
       const value = sealColumn(keys.currentEpoch, at, plaintext, randomness);
       await sql`UPDATE ${sql.table(place.table)} SET ${sql.ref(place.column)} = ${value}
         WHERE ${sql.ref(place.key)} = ${key}`.execute(queries);
-      resealed += 1;
+      values += 1;
     }
   }
-  return resealed;
+  return { values, left };
+}
+
+/** What is to be sealed anew, or why nothing is. */
+function plaintextOf(
+  keys: ColumnKeys,
+  at: ColumnPlace,
+  sealed: Buffer,
+  { accepted, refused }: ResealOptions,
+  randomness: Randomness,
+): Buffer | string {
+  if (at.table === 'node_invites') return randomness.bytes(revokedBytes);
+  try {
+    return openAccepted(keys, at, sealed, accepted);
+  } catch (error) {
+    if (refused === 'throw' || !isEnclaveManagerError(error)) throw error;
+    return error.message;
+  }
+}
+
+/** Throws as `openCurrentColumn` does for a value that does not open under the current epoch; reads every one. */
+export async function requireCurrentColumns(queries: Queries, keys: ColumnKeys): Promise<void> {
+  for (const place of sealedColumns.filter(({ table }) => table !== 'node_invites')) {
+    for await (const { key, sealed } of sealedValues(queries, place)) {
+      openCurrentColumn(keys, { table: place.table, column: place.column, key }, sealed);
+    }
+  }
+}
+
+/**
+ * Opens a value for use. Hosts evicted since then know the keys of earlier epochs, and with a right to write rows could have
+ * sealed it themselves: such a value is `forged`. Otherwise as `openColumn`.
+ */
+export function openCurrentColumn(keys: ColumnKeys, place: ColumnPlace, sealed: Uint8Array): Buffer {
+  return openAccepted(keys, place, sealed, []);
+}
+
+function openAccepted(keys: ColumnKeys, place: ColumnPlace, sealed: Uint8Array, accepted: readonly number[]): Buffer {
+  const epoch = sealedColumnEpoch(place, sealed);
+  const current = keys.currentEpoch.epoch;
+  // A later one is of keys that changed meanwhile, or of none.
+  if (epoch < current && !accepted.includes(epoch)) throw outdated(place, epoch, current);
+  return openColumn(keys, place, sealed);
+}
+
+function outdated({ table, column, key }: ColumnPlace, epoch: number, current: number): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'forged',
+    `The sealed value ${table}.${column} of ${key} is sealed under epoch ${epoch}, but the keys of the cluster are those of epoch ${current}: hosts that were evicted since could have made it.`,
+    {
+      hint: 'Find out who writes to the database. Restore a backup (restore run latest), or delete the row or set the value anew; then run the command again.',
+    },
+  );
+}
+
+/** `undefined` for bytes that nothing here sealed. */
+export function epochOrUndefined(place: ColumnPlace, sealed: Uint8Array): number | undefined {
+  try {
+    return sealedColumnEpoch(place, sealed);
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'damaged')) return undefined;
+    throw error;
+  }
 }
 
 interface SealedValue {

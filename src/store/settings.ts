@@ -1,9 +1,9 @@
 import type { JsonValue } from '#model/json.ts';
-import { openColumn, sealColumn } from '#keys/sealed-column.ts';
+import { sealColumn } from '#keys/sealed-column.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { storableJson } from './canonical-json.ts';
-import { requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
+import { openCurrentColumn, requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
 /** A named value that every manager of the cluster shares, with a secret part where it needs one. */
@@ -37,10 +37,10 @@ export async function saveSetting(
     .execute();
 }
 
-/** `undefined` where there is none. */
+/** `undefined` where there is none. Throws `forged`, `damaged` and `no-key` as `openCurrentColumn` does. */
 export async function readSetting(queries: Queries, keys: ColumnKeys, name: string): Promise<Setting | undefined> {
   const row = await tablesOf(queries).selectFrom('settings').selectAll().where('name', '=', name).executeTakeFirst();
   if (row === undefined) return undefined;
-  const secret = row.sealed_secret === null ? null : openColumn(keys, place(name), row.sealed_secret);
+  const secret = row.sealed_secret === null ? null : openCurrentColumn(keys, place(name), row.sealed_secret);
   return { name, value: row.value, secret };
 }

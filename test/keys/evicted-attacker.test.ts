@@ -19,7 +19,9 @@ import { planEviction } from '#operations/plan-key-change.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { readManifest } from '#operations/read-manifest.ts';
 import { restore } from '#operations/restore.ts';
+import { rotateKeys } from '#operations/rotate-keys.ts';
 import { tendKeys } from '#operations/tend-keys.ts';
+import { readCaKey } from '#store/ca-keys.ts';
 import { readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
 import { tablesOf } from '#store/tables.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
@@ -158,6 +160,45 @@ describe('the host that was evicted', () => {
       reason: expect.stringContaining('before the keys of the cluster changed'),
     });
     expect((await reopen(context, host!)).keyring.membership.nodes).toHaveLength(2);
+  });
+
+  it('has no secret of its own making taken for one of the cluster, neither read nor sealed anew', async () => {
+    const { database, keyring } = cluster;
+    const caKeyId = uuidv7(new Date(), Buffer.alloc(10, 1));
+    const place = { table: 'ca_keys', column: 'sealed_private_key', key: caKeyId };
+    const sealed = sealColumn(evicted.epochKeys(1), place, Buffer.from('a key that it knows'), context.randomness);
+    const row = {
+      ca_key_id: caKeyId,
+      zone: 'z',
+      algorithm: 'a',
+      certificate: Buffer.from('c'),
+      created_at: new Date(),
+    };
+    await tablesOf(database)
+      .insertInto('ca_keys')
+      .values({ ...row, sealed_private_key: sealed })
+      .execute();
+    const message = expect.stringContaining(`ca_keys.sealed_private_key of ${caKeyId} is sealed under epoch 1`);
+    const refused = { code: 'forged', exitCode: 20, message };
+    await expect(readCaKey(database.queries, keyring, caKeyId)).rejects.toMatchObject(refused);
+    await expect(rotateKeys(context, host!, cluster)).rejects.toMatchObject(refused);
+    await expect(evictNode(context, host!, cluster, keyring.membership.nodes[1]!)).rejects.toMatchObject(refused);
+    expect((await reopen(context, host!)).keyring).toMatchObject({ keyGeneration: 2, epochs: [1, 2] });
+
+    // Rows that look as if they were from before its eviction.
+    await tablesOf(database).updateTable('nodes').set({ membership_number: 3 }).execute();
+    const notes: string[] = [];
+    const noting = makeContext({ progress: { ...context.progress, note: (text) => notes.push(text) } });
+    const tended = await tendKeys(noting, host!, await reopen(context, host!));
+    expect(notes).toEqual([message]);
+    await expect(readCaKey(database.queries, tended.keyring, caKeyId)).rejects.toMatchObject(refused);
+
+    // A backup holds it as it is, and is restored all the same.
+    const backup = await createBackup(context, tended, { kind: 'manual' });
+    const restored = await restoreInto(noting, host!, { backup: backup.id });
+    expect(notes).toEqual([message, message]);
+    await expect(readCaKey(restored.database.queries, restored.keyring, caKeyId)).rejects.toMatchObject(refused);
+    await tablesOf(database).deleteFrom('ca_keys').where('ca_key_id', '=', caKeyId).execute();
   });
 
   it('stops a host that has not resealed with keys of its own, until a person names the right ones', async () => {

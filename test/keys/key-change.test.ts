@@ -190,6 +190,20 @@ describe('new keys', () => {
   });
 });
 
+it('new keys keep the secrets of a database that a rollback puts back from before they changed', async () => {
+  const { context, host, cluster } = await makeCluster();
+  const setting = { name: 'smtp', value: null, secret: Buffer.from('a secret') };
+  await saveSetting(cluster.database.queries, cluster.keyring, setting, context);
+  await createBackup(context, cluster, { kind: 'manual' });
+  await restore(context, host, confirmed);
+  await rotateKeys(context, host, await reopen(context, host));
+  const rotated = await reopen(context, host);
+  await rollbackRestore(context, rotated, await planRollback(rotated));
+  const back = await reopen(context, host);
+  expect(back.keyring).toMatchObject({ keyGeneration: 2, membership: { currentEpoch: 2 } });
+  expect((await readSetting(back.database.queries, back.keyring, 'smtp'))?.secret).toEqual(setting.secret);
+});
+
 describe('an eviction', () => {
   it('of this host, of the last one and of nobody is refused', async () => {
     const { context, host, cluster } = await makeCluster();

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { sealedColumnEpoch } from '#keys/sealed-column.ts';
 import type { Database } from '#ports/database.ts';
 import { readCaKey, saveCaKey } from '#store/ca-keys.ts';
-import { saveInvite } from '#store/invites.ts';
-import { resealColumns, sealedColumns } from '#store/sealed-values.ts';
+import { revokeOutdatedInvites, saveInvite } from '#store/invites.ts';
+import { requireCurrentColumns, resealColumns, sealedColumns, type ResealOptions } from '#store/sealed-values.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
 import { tablesOf } from '#store/tables.ts';
 import { columnKeys } from './column-keys.ts';
@@ -21,6 +21,11 @@ const caKey = {
   privateKey: secret,
   createdAt: new Date('2026-11-22T00:00:00Z'),
 };
+
+const accepting = (epoch: number, refused: ResealOptions['refused'] = 'throw'): ResealOptions => ({
+  accepted: [epoch],
+  refused,
+});
 
 async function filled(settings = 1) {
   const { database } = await migratedDatabase();
@@ -81,14 +86,15 @@ describe('sealed columns', () => {
   it('are all sealed anew under the current epoch, over several pages, and open as before', async () => {
     const { database } = await filled(450);
     const next = columnKeys(2);
-    const reseal = () => database.transaction((queries) => resealColumns(queries, next, ports.randomness));
-    expect(await reseal()).toBe(452);
+    const reseal = () =>
+      database.transaction((queries) => resealColumns(queries, next, accepting(1), ports.randomness));
+    expect(await reseal()).toEqual({ values: 452, left: [] });
     const place = { table: '', column: '', key: '' };
     const epochs = (await sealedRows(database)).map((sealed) => sealedColumnEpoch(place, sealed));
     expect(new Set(epochs)).toEqual(new Set([2]));
     expect((await readCaKey(database.queries, next, caKeyId))?.privateKey).toEqual(secret);
     expect((await readSetting(database.queries, next, 'smtp-450'))?.secret).toEqual(secret);
-    expect(await reseal()).toBe(0);
+    expect(await reseal()).toEqual({ values: 0, left: [] });
   });
 
   it('stay as they were when one of them does not open', async () => {
@@ -99,7 +105,9 @@ describe('sealed columns', () => {
       .where('name', '=', 'smtp-3')
       .execute();
     const before = await sealedRows(database);
-    const resealing = database.transaction((queries) => resealColumns(queries, columnKeys(2), ports.randomness));
+    const resealing = database.transaction((queries) =>
+      resealColumns(queries, columnKeys(2), accepting(1), ports.randomness),
+    );
     await expect(resealing).rejects.toMatchObject({ code: expect.stringMatching(/damaged|no-key/) });
     expect((await sealedRows(database)).map(String).toSorted()).toEqual(before.map(String).toSorted());
   });
@@ -109,5 +117,48 @@ describe('sealed columns', () => {
     await saveCaKey(database.queries, columnKeys(2), caKey, ports);
     await expect(readCaKey(database.queries, columnKeys(1), caKeyId)).rejects.toMatchObject({ code: 'no-key' });
     expect(await readCaKey(database.queries, columnKeys(1), inviteId)).toBeUndefined();
+  });
+
+  it('of an earlier epoch than the accepted one are refused by name, or left as they are, and read by nobody', async () => {
+    const { database } = await filled();
+    const third = columnKeys(3);
+    const reseal = (refused: ResealOptions['refused']) =>
+      database.transaction((queries) => resealColumns(queries, third, accepting(2, refused), ports.randomness));
+    const refused = {
+      code: 'forged',
+      exitCode: 20,
+      message: expect.stringMatching(
+        new RegExp(`ca_keys.sealed_private_key of ${caKeyId} is sealed under epoch 1.* epoch 3`),
+      ),
+    };
+    const before = await sealedRows(database);
+    await expect(reseal('throw')).rejects.toMatchObject(refused);
+    expect(await sealedRows(database)).toEqual(before);
+    // The invite is revoked in any case.
+    expect(await reseal('leave')).toEqual({
+      values: 1,
+      left: [refused.message, expect.stringContaining('settings.sealed_secret of smtp-1 is sealed under epoch 1')],
+    });
+    await expect(readCaKey(database.queries, third, caKeyId)).rejects.toMatchObject(refused);
+    await expect(readSetting(database.queries, third, 'smtp-1')).rejects.toMatchObject({ code: 'forged' });
+    await expect(requireCurrentColumns(database.queries, third)).rejects.toMatchObject(refused);
+  });
+
+  it('of no epoch at all keep nobody from sealing the rest anew where that is asked', async () => {
+    const { database } = await filled();
+    const junk = Buffer.from('junk');
+    await tablesOf(database).updateTable('node_invites').set({ sealed_mac_key: junk }).execute();
+    await tablesOf(database)
+      .updateTable('settings')
+      .set({ sealed_secret: junk })
+      .where('name', '=', 'smtp-1')
+      .execute();
+    const next = columnKeys(2);
+    expect(await revokeOutdatedInvites(database.queries, next, ports)).toBe(1);
+    expect(await resealColumns(database.queries, next, accepting(1, 'leave'), ports.randomness)).toEqual({
+      values: 2,
+      left: [expect.stringContaining('settings.sealed_secret of smtp-1 has 4 bytes')],
+    });
+    expect((await readCaKey(database.queries, next, caKeyId))?.privateKey).toEqual(secret);
   });
 });
