@@ -12,7 +12,7 @@ const project = (
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['src/**/*.test.ts', 'tools/**/*.test.ts']),
+      project('unit', ['src/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts']),
       project('integration', ['test/**/*.test.ts'], {
         globalSetup: './test/fixtures/object-storage/global-setup.ts',
         exclude: ['test/stores/**', 'test/cockroachdb/**', 'test/image/**'],
