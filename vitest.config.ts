@@ -15,8 +15,10 @@ export default defineConfig({
       project('unit', ['src/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts']),
       project('integration', ['test/**/*.test.ts'], {
         globalSetup: './test/fixtures/object-storage/global-setup.ts',
-        exclude: ['test/stores/**', 'test/cockroachdb/**', 'test/image/**'],
+        exclude: ['test/stores/**', 'test/cockroachdb/**', 'test/image/**', 'test/chart/**'],
       }),
+      // With helm only: npm test leaves it out where there is none.
+      project('chart', ['test/chart/*.test.ts']),
       // On request: these need programs that are built from source.
       project('stores', ['test/stores/*.test.ts']),
       // On request: this one needs a server that nobody else uses, in COCKROACHDB_URL.

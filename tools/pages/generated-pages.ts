@@ -3,6 +3,7 @@ import { commandName } from '#cli/command.ts';
 import { commands } from '#cli/commands.ts';
 import { checksumsPath, completedChecksums } from '../checks/migration-checksums.ts';
 import type { ProjectFile } from '../checks/project-files.ts';
+import { chartPages } from './chart-pages.ts';
 import { cliPage, schemaLink } from './cli-page.ts';
 import { errorsPage } from './errors-page.ts';
 
@@ -16,6 +17,7 @@ export function generatedPages(files: readonly ProjectFile[]): ProjectFile[] {
     { path: 'docs/errors.md', text: errorsPage() },
     { path: 'docs/cli.md', text: cliPage(commands) },
     { path: checksumsPath, text: completedChecksums(files) },
+    ...chartPages(files),
     ...schemas,
   ];
 }

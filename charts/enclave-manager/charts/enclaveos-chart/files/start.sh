@@ -1,6 +1,5 @@
 # $SECURITY is --insecure or --certs-dir=…, $NODES how many nodes there are, $JOIN their addresses.
 set -eu
-cd /cockroach
 options=(
   "$SECURITY"
   "--advertise-host=$(hostname -f)"
