@@ -64,9 +64,12 @@ describe('the file tree', () => {
   });
 
   it('belongs to root, who alone can change it; the data directory belongs to the user', () => {
-    const changeable = ['(', '!', '-user', '0', '-o', '!', '-group', '0', '-o', '-perm', '/022', ')'];
-    // The rights of a link are those of what it points to.
-    expect(find('!', '-type', 'l', ...changeable, '!', '-path', '*/data', '!', '-path', '*/tmp')).toEqual([]);
+    // A link has the rights of what it points to; in a sticky directory nobody changes what others wrote.
+    const ours = ['(', '-user', `${user}`, '-o', '-group', `${user}`, ')'];
+    const everybodys = ['(', '!', '-type', 'l', '-perm', '-0002', '!', '-perm', '-1000', ')'];
+    expect(find('(', ...ours, '-o', ...everybodys, ')')).toEqual(['data']);
+    const notRoots = ['(', '!', '-user', '0', '-o', '!', '-group', '0', '-o', '-perm', '/0022', ')'];
+    expect(find('!', '-type', 'l', '-path', `*/${product}*`, ...notRoots)).toEqual([]);
     const { uid, gid, mode } = lstatSync(join(image.root, 'data'));
     expect([uid, gid, mode & 0o777]).toEqual([user, user, 0o700]);
   });
