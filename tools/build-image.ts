@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,11 +8,13 @@ import { makeBlobs, packImage } from './image/archive.ts';
 import { assembleTree, home } from './image/assemble-tree.ts';
 import { makeBase } from './image/base.ts';
 import { readRunSettings } from './image/containerfile.ts';
+import { readLockedPackages } from './sbom/npm-components.ts';
+import { billOfMaterials } from './sbom/bill-of-materials.ts';
 import { layerOfFiles, layerOfTar, type Layer } from './image/layer.ts';
 
 /**
  * `npm run image -- --output FILE [--base TAR]`: the image of `image/Containerfile` as an archive, without a container
- * engine. `--base` keeps the Debian below it, which is made where the file is not there yet. The same base and the same
+ * engine, and beside it, as `FILE.cdx.json`, what it is made of. `--base` keeps the Debian below it, which is made where the file is not there yet. The same base and the same
  * checkout give the same bytes.
  */
 const { values } = parseArgs({ options: { output: { type: 'string' }, base: { type: 'string' } } });
@@ -48,8 +50,17 @@ async function buildImage(base: string): Promise<void> {
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
   const digest = packImage(archive, { name, architecture, settings, layers }, `${output}.partial`);
   renameSync(`${output}.partial`, output);
+  writeFileSync(`${output}.cdx.json`, billOfMaterials(contentsOf(base)));
   for (const layer of layers) process.stdout.write(`${describe(layer)} ${layer.from}\n`);
   process.stdout.write(`${name} ${digest}\n${output}: ${megabytes(statSync(output).size)}\n`);
+}
+
+function contentsOf(base: string) {
+  const dpkgStatus = execFileSync('tar', ['-xOf', base, './var/lib/dpkg/status'], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  return { packages: readLockedPackages(projectRoot), cpu: process.arch, dpkgStatus };
 }
 
 /** As the Containerfile does: what production needs, for this platform, from the lock file. */

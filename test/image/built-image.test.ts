@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, globSync, lstatSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, globSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { swtpmUnavailable, TestTpm } from '../fixtures/swtpm.ts';
@@ -72,6 +72,22 @@ describe('the file tree', () => {
     expect(find('!', '-type', 'l', '-path', `*/${product}*`, ...notRoots)).toEqual([]);
     const { uid, gid, mode } = lstatSync(join(image.root, 'data'));
     expect([uid, gid, mode & 0o777]).toEqual([user, user, 0o700]);
+  });
+
+  it('is what its bill of materials says, package by package', () => {
+    const ofNpm = find('-path', `*/node_modules/*/package.json`).flatMap((path) => {
+      const parts = path.split('node_modules/').at(-1)!.split('/');
+      if (parts.length !== (parts[0]!.startsWith('@') ? 3 : 2)) return [];
+      const { name, version } = JSON.parse(readFileSync(join(image.root, path), 'utf8')) as Record<string, string>;
+      return [`${name} ${version}`];
+    });
+    const list = ['-W', '-f', '${Package} ${Version}\\n'];
+    const ofDebian = execFileSync('chroot', [image.root, 'dpkg-query', ...list], { encoding: 'utf8' })
+      .trim()
+      .split('\n');
+    expect(ofNpm.length).toBeGreaterThan(60);
+    expect(ofDebian).toContainEqual(expect.stringMatching(/^tpm2-tools /));
+    expect([...image.bill].toSorted()).toEqual([...new Set([...ofNpm, ...ofDebian])].toSorted());
   });
 
   it('tells nothing about the machine that made it', () => {

@@ -22,6 +22,8 @@ export interface UnpackedImage {
   readonly settings: RunSettings;
   /** The variables of its settings and no others. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The packages that its bill of materials names: `name version`. */
+  readonly bill: readonly string[];
   /** A new directory of the image's user, for `/data`. */
   newDataDirectory(): string;
   remove(): void;
@@ -48,6 +50,7 @@ export function buildAndUnpack(): UnpackedImage {
     root,
     settings,
     environment: Object.fromEntries(settings.Env.map((entry) => entry.split('=', 2) as [string, string])),
+    bill: readBill(`${archive}.cdx.json`),
     newDataDirectory: () => {
       const path = join(directory, `data-${count++}`);
       mkdirSync(path, { mode: 0o700 });
@@ -56,4 +59,9 @@ export function buildAndUnpack(): UnpackedImage {
     },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
+}
+
+function readBill(path: string): string[] {
+  const { components } = JSON.parse(readFileSync(path, 'utf8')) as { components: Record<string, string>[] };
+  return components.map(({ group, name, version }) => `${group === undefined ? '' : `${group}/`}${name} ${version}`);
 }

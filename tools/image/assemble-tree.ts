@@ -28,7 +28,7 @@ export function assembleTree({ checkout, modules }: TreeSources, root: string): 
   linkCommands(checkout, root);
 }
 
-/** Names of packages, scope included. None is nested in another: `npm ci` of this lock file hoists them all. */
+/** Names of the packages at the top, scope included; one that is nested in another goes with it. */
 function listPackages(modules: string): string[] {
   const names = readdirSync(modules).filter((name) => !name.startsWith('.'));
   const found = names.flatMap((name) =>
