@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { find, managerOf, need, podOf, podsOf, refusal, release, render, settingsOf, variablesOf } from './helm.ts';
 
@@ -88,6 +89,32 @@ describe('the database', () => {
     expect(JSON.stringify(volumes)).not.toMatch(/client\.root|node\.key/);
   });
 
+  it('has certificates that Helm makes once and then leaves alone', () => {
+    const secret = find(render(software), 'Secret', `${database}-certificates`);
+    expect(secret.metadata.annotations).toEqual({ 'helm.sh/hook': 'pre-install,pre-upgrade' });
+    expect(Object.keys(secret.data ?? {}).toSorted()).toEqual([
+      'ca.crt',
+      'client.enclave_manager.crt',
+      'client.enclave_manager.key',
+      'client.root.crt',
+      'client.root.key',
+      'node.crt',
+      'node.key',
+    ]);
+    const certificate = (name: string) => new X509Certificate(Buffer.from(secret.data![name]!, 'base64'));
+    const authority = certificate('ca.crt');
+    for (const [name, subject] of [
+      ['node', 'node'],
+      ['client.root', 'root'],
+      ['client.enclave_manager', 'enclave_manager'],
+    ] as const) {
+      expect(certificate(`${name}.crt`).verify(authority.publicKey), name).toBe(true);
+      expect(certificate(`${name}.crt`).subject).toBe(`CN=${subject}`);
+    }
+    for (const host of ['localhost', `${database}-public`, `${database}-2.${database}.default.svc.cluster.local`])
+      expect(certificate('node.crt').checkHost(host), host).toBeDefined();
+  });
+
   it('is open where that is asked for by name', () => {
     const manifests = render([...software, ...setting('enclaveos-chart.CockroachDB.Insecure=true')]);
     expect(settingsOf(manifests)['ENCLAVE_MANAGER_DATABASE_URL']).toMatch(/\/malbork\?sslmode=disable$/);
@@ -115,6 +142,11 @@ describe('the database', () => {
     expect(settings['ENCLAVE_MANAGER_DATABASE_URL_FILE']).toBe('/run/enclave-manager/database/url');
     expect(settings['ENCLAVE_MANAGER_DATABASE_URL']).toBeUndefined();
   });
+});
+
+it('asks nothing of Kubernetes', () => {
+  const kinds = render([...software, ...bucket]).map(({ kind }) => kind);
+  expect(kinds.filter((kind) => /Role|CustomResource|Webhook/.test(kind))).toEqual([]);
 });
 
 describe('every container', () => {

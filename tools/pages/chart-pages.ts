@@ -90,7 +90,9 @@ says so; added later, the empty bucket is taken over and a full backup made.
 - A host is identified by its name in Kubernetes, its site by the label \`topology.kubernetes.io/zone\` of the pod, which
   Kubernetes copies from the node since 1.35; on an older one hosts have no site, and backups are the same.
 - A rolling update stops the manager of a host before it starts the new one: a host's state is for one at a time.
-- An uninstallation leaves the volumes of the database, the bucket and the state on the hosts.
+- An uninstallation leaves the volumes of the database, its certificates, the bucket and the state on the hosts. New
+  certificates: delete the Secret \`<release>-enclaveos-cockroachdb-certificates\`, upgrade, restart all pods.
+- The state of a host is a directory of that host (hostPath): the namespace has to allow it (Pod Security \`privileged\`).
 - The images have to be in a registry of yours, or on the hosts; none is published.
 - The database's pods follow the documented commands and flags of CockroachDB's image. More than one node of it needs a
   licence since 24.3.
