@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Configuration, StoredRepository } from '#config/configuration.ts';
 import { defaultDatabaseName } from '#config/database-url.ts';
+import { openCatalogCache } from '#adapters/data-directory/catalog-cache.ts';
 import { acquireDataDirectory, acquireOwnerLock } from '#adapters/data-directory/owner-lock.ts';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { ownForServing } from '#adapters/data-directory/own-for-serving.ts';
@@ -71,6 +72,7 @@ function makeAdapters(facts: ProcessFacts, swap: Swap): Adapters {
     openStoreExaminer,
     openSealing: async (configuration, options) => await openSealing(configuration, options),
     openLocalState: ({ dataDirectory }) => openLocalState(dataDirectory),
+    openCatalogCache: ({ dataDirectory }) => openCatalogCache(dataDirectory),
     openScratchServers,
     findOnOneDisk,
     createOutputFile,

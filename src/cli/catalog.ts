@@ -19,9 +19,22 @@ const maxWarnings = 20;
 /** The backups of the repository, read without any database, and without a key where this host has none. */
 export async function openCatalog(environment: Environment): Promise<OpenedCatalog> {
   const { readCatalog } = await import('#operations/read-catalog.ts');
+  return await openWith(environment, readCatalog);
+}
+
+/** The same to look at: what this host read before, and the store lists unchanged, is not read again. */
+export async function lookAtCatalog(environment: Environment): Promise<OpenedCatalog> {
+  const { recallCatalog } = await import('#operations/recall-catalog.ts');
+  return await openWith(environment, (store, keyring) => recallCatalog(store, keyring, environment.catalogCache()));
+}
+
+async function openWith(
+  environment: Environment,
+  read: (store: ObjectStore, keyring: OpenedKeyring | undefined) => Promise<Catalog>,
+): Promise<OpenedCatalog> {
   const store = await environment.store();
   const keyring = await tryKeyring(environment, store);
-  const catalog = await readCatalog(store, keyring);
+  const catalog = await read(store, keyring);
   for (const { path, reason } of catalog.rejected.slice(0, maxWarnings))
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
   const more = catalog.rejected.length - maxWarnings;

@@ -7,6 +7,7 @@ import {
 } from '#config/configuration.ts';
 import type { Cluster, Host, OperationContext } from '#operations/context.ts';
 import type { NewOutputFile } from '#ports/byte-sink.ts';
+import type { CatalogCache } from '#ports/catalog-cache.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -34,6 +35,7 @@ export interface Adapters {
   /** `joining`: before enrolment, which may choose another provider than the one before. */
   openSealing(configuration: Configuration, options: { readonly joining: boolean }): Promise<OpenedSealing>;
   openLocalState(configuration: Configuration): LocalState;
+  openCatalogCache(configuration: Configuration): CatalogCache;
   openScratchServers(configuration: Configuration): ScratchServers;
   /** What lies on one disk and so is lost with it; see `model/health.ts`. */
   findOnOneDisk(configuration: Configuration): Promise<readonly string[]>;
@@ -109,6 +111,10 @@ export class Environment {
 
   localState(): LocalState {
     return this.#adapters.openLocalState(this.configuration);
+  }
+
+  catalogCache(): CatalogCache {
+    return this.#adapters.openCatalogCache(this.configuration);
   }
 
   scratchServers(): ScratchServers {

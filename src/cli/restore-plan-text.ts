@@ -17,8 +17,9 @@ export async function planOf(
   const store = await environment.store();
   const server = options.create ? await environment.server({ create: true }) : await serverIfAny(environment);
   const sealing = await environment.sealing();
-  const host = { store, server, sealing, localState: environment.localState(), repository: options.repository };
-  return await planRestore(host, choice);
+  const { repository } = options;
+  const [localState, catalogCache] = [environment.localState(), environment.catalogCache()];
+  return await planRestore({ store, server, sealing, localState, catalogCache, repository }, choice);
 }
 
 async function serverIfAny(environment: Environment): Promise<DatabaseServer | undefined> {

@@ -6,6 +6,8 @@ import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupSummary } from '#model/backup.ts';
 
+import type { ObjectReference } from './manifest-parts.ts';
+import { readObjectList } from './object-list.ts';
 import {
   base64,
   chunkIdentifier,
@@ -62,6 +64,18 @@ const summarySchema: z.ZodType<BackupSummary> = z.object({
 });
 
 const objectReference = z.object({ name: objectName, sizeBytes: ordinal, sha256: digest });
+/** Says what is wrong with a list that `readObjectList` does not take. */
+export const explainedObjectList = boundedList(objectReference, { max: maxObjects }).refine(
+  (list) => isStrictlyAscending(list.map(({ name }) => name)),
+  'is not sorted by name, or has duplicates',
+);
+const objectList = z.unknown().transform((value, context): readonly ObjectReference[] => {
+  const list = readObjectList(value, maxObjects);
+  if (list !== undefined) return list;
+  const { error, data } = explainedObjectList.safeParse(value);
+  for (const { path, message } of error?.issues ?? []) context.addIssue({ code: 'custom', path, message });
+  return data ?? z.NEVER;
+});
 const keyringCopy = z.object({ path: keyringPath, bytes: base64(maxKeyringDocumentCharacters) });
 
 /** The clear, signed part, with the encrypted one as it is stored. */
@@ -71,10 +85,7 @@ export const manifestSchema = z.object({
     (list) => isStrictlyAscending(list.map(({ version }) => version)),
     'is not ascending',
   ),
-  objects: boundedList(objectReference, { max: maxObjects }).refine(
-    (list) => isStrictlyAscending(list.map(({ name }) => name)),
-    'is not sorted by name, or has duplicates',
-  ),
+  objects: objectList,
   keyring: boundedList(keyringCopy, { max: maxKeyringDocuments }).refine(
     (list) => isStrictlyAscending(list.map(({ path }) => path)),
     'is not sorted by path, or has duplicates',

@@ -46,22 +46,33 @@ export function readManifestSummary(bytes: Uint8Array): ClearManifest {
   return clearPart(stored);
 }
 
+/** What a manifest says without its encrypted part, if this cluster signed it: `forged`, `damaged`, `version-incompatible`. */
+export function openManifestSummary(keyring: OpenedKeyring, bytes: Uint8Array): ClearManifest {
+  return clearPart(authenticManifest(keyring, 'the manifest', bytes));
+}
+
 /**
  * The whole manifest, if this cluster signed it for this backup. `forged`; `no-key` for an epoch this host cannot open;
  * `damaged` where it lies under another name, does not decrypt, or contradicts itself.
  */
 export function openManifest(keyring: OpenedKeyring, backupId: BackupId, bytes: Uint8Array): Manifest {
   const path = manifestPath(backupId);
-  const stored = checkedPayload(manifestSchema, path, keyring.verify('manifest', bytes));
+  const stored = authenticManifest(keyring, path, bytes);
   if (stored.summary.id !== backupId) {
     throw new EnclaveManagerError('damaged', `${path} holds the manifest of backup ${stored.summary.id}`);
   }
-  throwContradiction(path, clearContradiction(keyring.clusterId, stored));
   const keys = keyring.epochKeys(stored.encrypted.epoch);
   const details = openDetails(keys, backupId, Buffer.from(stored.encrypted.bytes, 'base64'));
   const manifest = { ...clearPart(stored), ...details };
   throwContradiction(path, wholeContradiction(manifest));
   return manifest;
+}
+
+/** What is not signed is not even parsed. */
+function authenticManifest(keyring: OpenedKeyring, what: string, bytes: Uint8Array): StoredManifest {
+  const stored = checkedPayload(manifestSchema, what, keyring.verify('manifest', bytes));
+  throwContradiction(what, clearContradiction(keyring.clusterId, stored));
+  return stored;
 }
 
 function clearPart({ summary, migrations, objects, keyring }: StoredManifest): ClearManifest {

@@ -41,6 +41,19 @@ export function rootKeyCommitment(rootKey: Uint8Array, clusterId: ClusterId, epo
   return deriveKey(rootKey, clusterId, `commitment/${epoch}`, 32).toString('hex');
 }
 
+/**
+ * HMAC-SHA-256 key for what a host keeps of the repository to be faster; nothing stored there depends on it. `history` says
+ * by which keys and which accepted past it was judged, so that another judgement has another key.
+ */
+export function deriveCatalogCacheKey(
+  rootKey: Uint8Array,
+  clusterId: ClusterId,
+  epoch: number,
+  history: Uint8Array,
+): Buffer {
+  return deriveKey(rootKey, clusterId, `catalog-cache/${epoch}/${Buffer.from(history).toString('hex')}`, 32);
+}
+
 function deriveKey(rootKey: Uint8Array, clusterId: ClusterId, label: string, length: number): Buffer {
   return Buffer.from(hkdfSync('sha256', rootKey, uuidBytes(clusterId), `enclave-manager/1/${label}`, length));
 }

@@ -1,14 +1,15 @@
-import type { KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { ClusterId, CredentialId, NodeId } from '#model/identifiers.ts';
 import { authenticate } from './authenticity.ts';
-import { deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
+import { deriveCatalogCacheKey, deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
 import type { KeyHistory } from './generations.ts';
 import type { KeyringDocument, RejectedDocument } from './keyring-entry.ts';
 import { type Membership, memberWith } from './membership.ts';
 import { type KeyPorts, newGenerationDocuments, type NextGeneration } from './next-generation.ts';
 import { newSlotDocument, openSigningKey, type SlotRecipient } from './new-documents.ts';
 import type { SlotPayload } from './payloads.ts';
+import { encodeFields } from './pae.ts';
 import { type DocumentType, signDocument, type Signer } from './signed-document.ts';
 
 /** The authentic keyring of a cluster, with the keys that this host's hardware opens. Printing it shows no key. */
@@ -50,6 +51,11 @@ export interface OpenedKeyring {
   verify(type: DocumentType, bytes: Uint8Array): unknown;
   /** Throws `not-permitted` on a host that is not a member, `no-key` where the signing key cannot be opened. */
   sign(type: DocumentType, payload: object): Buffer;
+  /**
+   * Authenticates what this host keeps of documents that `verify` found authentic: another key whenever it might judge
+   * otherwise. `undefined` where this host cannot open the current epoch.
+   */
+  catalogCacheKey(): Buffer | undefined;
   /** Signed slots of every epoch for a node. Throws `no-key` when this host cannot open all of them. */
   wrapRootKeys(recipient: SlotRecipient): Promise<KeyringDocument[]>;
   /**
@@ -115,6 +121,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     epochsOpenableBy: (node) => epochsOpenableBy(parts, node),
     verify: (type, bytes) => authenticate(clusterId, history, type, bytes).payload,
     sign: (type, payload) => signDocument(type, clusterId, payload, [signer()]),
+    catalogCacheKey: () => catalogCacheKey(parts),
     wrapRootKeys: (recipient) => wrapRootKeys(parts, recipient, signer()),
     newGeneration: (next, ports) =>
       newGenerationDocuments({ clusterId, ...newest.generation, ...signer(), members: membership.nodes }, next, ports),
@@ -130,6 +137,20 @@ function openNewestSigningKey(
 ): KeyObject | undefined {
   const keys = keysByEpoch.get(newest.payload.epoch);
   return keys === undefined ? undefined : openSigningKey(keys, clusterId, newest.payload);
+}
+
+function catalogCacheKey({ clusterId, history, membership, rootKeys }: KeyringParts): Buffer | undefined {
+  const rootKey = rootKeys.get(membership.currentEpoch);
+  if (rootKey === undefined) return undefined;
+  // The accepted past is part of the epoch documents.
+  const epochs = [...history.epochs.values()].map(({ entry }) => entry.digest).toSorted();
+  const judgedBy = encodeFields('enclave-manager/1/history', [history.newest.generation.fingerprint, ...epochs]);
+  return deriveCatalogCacheKey(
+    rootKey,
+    clusterId,
+    membership.currentEpoch,
+    createHash('sha256').update(judgedBy).digest(),
+  );
 }
 
 function epochsOpenableBy({ membership, slots, history }: KeyringParts, nodeId: NodeId): ReadonlySet<number> {

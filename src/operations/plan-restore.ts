@@ -1,6 +1,7 @@
 import { isEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { CatalogEntry } from '#model/backup.ts';
 import type { BackupId } from '#model/identifiers.ts';
+import type { CatalogCache } from '#ports/catalog-cache.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -9,7 +10,8 @@ import { loadMigrations } from '#store/migrations.ts';
 import { hasImport } from './find-import.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
-import { findBackup, readCatalog, type Catalog } from './read-catalog.ts';
+import type { Catalog } from './read-catalog.ts';
+import { recallBackup } from './recall-catalog.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';
 
 export interface RestorePlan {
@@ -54,6 +56,8 @@ export interface PlanHost {
   readonly store: ObjectStore;
   readonly sealing: Sealing;
   readonly localState: LocalState;
+  /** Without it every manifest is read. */
+  readonly catalogCache?: CatalogCache | undefined;
   /** Where it was opened already. */
   readonly repository?: Repository | undefined;
   /** `undefined` where no database is reachable: planning needs none. */
@@ -71,8 +75,13 @@ const spaceFloorBytes = 64 * 1024 * 1024;
 export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<RestorePlan> {
   const opened = await tryOpen(host);
   const repository = 'keyring' in opened ? opened : undefined;
-  const catalog = await readCatalog(host.store, repository?.keyring);
-  const { entry } = findBackup(catalog, idOrLatest);
+  const { catalog, backup: planned } = await recallBackup(
+    host.store,
+    repository?.keyring,
+    host.catalogCache,
+    idOrLatest,
+  );
+  const { entry } = planned;
   const state = await host.localState.read();
   const server = host.server === undefined ? null : await describeServer(host.server);
   const programSchemaVersion = loadMigrations().length;

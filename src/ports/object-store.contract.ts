@@ -51,6 +51,7 @@ export function objectStoreContract(name: string, makeStore: () => Promise<Objec
     });
 
     reading(() => store);
+    versions(() => store);
     writing(() => ({ store, other: place.open() }));
     listing(() => store);
     refusing(() => store);
@@ -89,6 +90,22 @@ function reading(current: () => ObjectStore): void {
     const second = await current().head('second');
     expect(first?.modifiedAt.getTime()).toBeGreaterThan(0);
     expect(second!.modifiedAt.getTime()).toBeGreaterThanOrEqual(first!.modifiedAt.getTime());
+  });
+}
+
+function versions(current: () => ObjectStore): void {
+  it('lists one version of an object until other bytes lie there', async () => {
+    const version = async (): Promise<string | undefined> => {
+      for await (const object of current().list('backups/')) return object.version;
+      return undefined;
+    };
+    await current().put('backups/one.json', Buffer.from('1'));
+    const first = await version();
+    expect(first).toMatch(/./);
+    expect(await version()).toBe(first);
+    await current().delete('backups/one.json');
+    await current().put('backups/one.json', Buffer.from('2'));
+    expect(await version()).not.toBe(first);
   });
 }
 

@@ -44,6 +44,11 @@ export interface StoredObject {
   readonly sizeBytes: number;
   /** By the store's clock; `head` may give whole seconds. */
   readonly modifiedAt: Date;
+  /**
+   * Only from `list`: another one whenever other bytes lie under the key, as far as the store notices (an ETag; inode and
+   * times of change of a file). Whoever can change bytes behind the store's back escapes it, so it proves nothing.
+   */
+  readonly version?: string | undefined;
 }
 
 /** May hold secrets: it goes to threads of this process, never into a log, an error or a document. */

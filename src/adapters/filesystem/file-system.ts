@@ -41,4 +41,6 @@ export interface Entry {
   readonly sizeBytes: number;
   /** By the file system's clock. */
   readonly modifiedAt: Date;
+  /** Inode and both times: the time of the last change of the inode is set by the kernel alone. */
+  readonly version: string;
 }

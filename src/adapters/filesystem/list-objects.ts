@@ -37,7 +37,8 @@ async function* listDirectory(
   // A directory sorts as its keys do, with the slash: `a.b` comes before `a/b`.
   for (const { key, entry } of entries.toSorted((one, other) => (one.key < other.key ? -1 : 1))) {
     if (entry.kind === 'directory') yield* listDirectory(files, root, key, prefix);
-    if (entry.kind === 'file') yield { key, sizeBytes: entry.sizeBytes, modifiedAt: entry.modifiedAt };
+    const { kind, ...facts } = entry;
+    if (kind === 'file') yield { key, ...facts };
   }
 }
 

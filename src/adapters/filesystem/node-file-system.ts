@@ -54,5 +54,6 @@ async function readAll(handle: FileHandle, length: number): Promise<Buffer> {
 
 function describe(stats: Stats): Entry {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
-  return { kind, sizeBytes: stats.size, modifiedAt: stats.mtime };
+  const version = `${stats.ino}-${stats.mtimeMs}-${stats.ctimeMs}`;
+  return { kind, sizeBytes: stats.size, modifiedAt: stats.mtime, version };
 }

@@ -86,7 +86,12 @@ export class PowerLossFileSystem implements FileSystem {
   async entry(path: string): Promise<Entry> {
     const node = this.#find(path);
     const content = this.#contents.get(node);
-    return { kind: content ? 'file' : 'directory', sizeBytes: content?.length ?? 0, modifiedAt: new Date(0) };
+    return {
+      kind: content ? 'file' : 'directory',
+      sizeBytes: content?.length ?? 0,
+      modifiedAt: new Date(0),
+      version: path,
+    };
   }
 
   async names(path: string): Promise<string[]> {

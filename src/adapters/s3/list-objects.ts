@@ -42,14 +42,19 @@ const endless = (what: string): EnclaveManagerError =>
   );
 
 function readObject(
-  { Key: key, Size: sizeBytes, LastModified: modifiedAt }: NonNullable<ListObjectsV2CommandOutput['Contents']>[number],
+  {
+    Key: key,
+    Size: sizeBytes,
+    LastModified: modifiedAt,
+    ETag: version,
+  }: NonNullable<ListObjectsV2CommandOutput['Contents']>[number],
   root: string,
   encoded: boolean,
 ): StoredObject | undefined {
   if (key === undefined || sizeBytes === undefined || modifiedAt === undefined)
     throw new ReplyProblem('strange', 'a listing names an object without key, size or time');
   const whole = encoded ? decodeKey(key) : key;
-  return whole.startsWith(root) ? { key: whole.slice(root.length), sizeBytes, modifiedAt } : undefined;
+  return whole.startsWith(root) ? { key: whole.slice(root.length), sizeBytes, modifiedAt, version } : undefined;
 }
 
 function decodeKey(key: string): string {

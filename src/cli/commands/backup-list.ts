@@ -1,5 +1,5 @@
 import type { CatalogEntry } from '#model/backup.ts';
-import { openCatalog } from '#cli/catalog.ts';
+import { lookAtCatalog } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { formatCount, formatSize, formatTime } from '#cli/output/units.ts';
@@ -21,7 +21,7 @@ Changes nothing.`,
   failures: ['not-found', 'repository-unreachable', 'version-incompatible'],
   result: (z) => z.array(listedBackupSchema(z)),
   run: async (environment) => {
-    const { catalog } = await openCatalog(environment);
+    const { catalog } = await lookAtCatalog(environment);
     return { result: catalog.backups.map(({ entry }) => listed(entry)) };
   },
   render: (backups, style) => {
