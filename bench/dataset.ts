@@ -24,7 +24,7 @@ const uuid = (kind: number, number: string): string =>
 const bytes = (kind: string, number: string): string => `sha256(('${kind}' || ${number})::bytea)`;
 
 /** Audit events after the newest, `count` of them, as the manager appends them: ids, positions and times ascend. */
-const appendEvents = (count: number): string => `
+export const appendEvents = (count: number): string => `
   INSERT INTO audit_events (position, event_id, occurred_at, type, action, actor, subject, details, previous_hash, hash)
   SELECT n, (lpad(to_hex(1735689600000 + n * 37), 12, '0') || '7' || substr(md5('event' || n), 1, 3) || '8' ||
            substr(md5('event' || n), 4, 15))::uuid,

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { peakBytes, cpuMs, familyCpuMs, reapedCpuMs } from './processes.ts';
+import { childrenCpuMs, peakBytes, cpuMs, familyCpuMs, reapedCpuMs } from './processes.ts';
 
 /** A whole process, or several that a shell joins. */
 export interface Job {
@@ -16,6 +16,7 @@ export interface Phase {
   readonly durationMs: number;
   readonly cpuMs: number;
   readonly databaseCpuMs: number;
+  readonly storeCpuMs: number;
 }
 
 export interface Measurement {
@@ -32,8 +33,15 @@ export interface Measurement {
 const longestMs = 3_600_000;
 const peakEveryMs = 25;
 
+/** Whose CPU is counted apart. */
+export interface Watched {
+  readonly postmaster: number;
+  /** Names of programs that this process has started. */
+  readonly storePrograms?: readonly string[] | undefined;
+}
+
 /** Runs a job to its end. Throws with what it said when it fails. */
-export async function measure(job: Job, postmaster: number): Promise<Measurement> {
+export async function measure(job: Job, { postmaster, storePrograms = [] }: Watched): Promise<Measurement> {
   const begun = { ms: performance.now(), cpuMs: reapedCpuMs(), databaseCpuMs: familyCpuMs(postmaster) };
   const child = spawn(job.program, job.parameters, {
     env: job.env,
@@ -43,7 +51,11 @@ export async function measure(job: Job, postmaster: number): Promise<Measurement
   });
   let peak = 0;
   const watch = setInterval(() => (peak = Math.max(peak, peakBytes(child.pid!))), peakEveryMs);
-  const phases = new PhaseWatch(() => ({ cpuMs: cpuMs(child.pid!), databaseCpuMs: familyCpuMs(postmaster) }));
+  const phases = new PhaseWatch(() => ({
+    cpuMs: cpuMs(child.pid!),
+    databaseCpuMs: familyCpuMs(postmaster),
+    storeCpuMs: childrenCpuMs(storePrograms),
+  }));
   const errors: string[] = [];
   createInterface(child.stderr).on('line', (line) => {
     if (!phases.read(line)) errors.push(line);
@@ -66,16 +78,13 @@ export async function measure(job: Job, postmaster: number): Promise<Measurement
   }
 }
 
-interface Cpu {
-  readonly cpuMs: number;
-  readonly databaseCpuMs: number;
-}
+type Cpu = Pick<Phase, 'cpuMs' | 'databaseCpuMs' | 'storeCpuMs'>;
 
 /** Reads the lines that `--phases` prints, and looks at the clocks of the CPU when each comes. */
 class PhaseWatch {
   readonly ended: Phase[] = [];
   readonly #clocks: () => Cpu;
-  #begun: Cpu = { cpuMs: 0, databaseCpuMs: 0 };
+  #begun: Cpu = { cpuMs: 0, databaseCpuMs: 0, storeCpuMs: 0 };
 
   constructor(clocks: () => Cpu) {
     this.#clocks = clocks;
@@ -94,6 +103,7 @@ class PhaseWatch {
         durationMs: said.durationMs,
         cpuMs: now.cpuMs - this.#begun.cpuMs,
         databaseCpuMs: now.databaseCpuMs - this.#begun.databaseCpuMs,
+        storeCpuMs: now.storeCpuMs - this.#begun.storeCpuMs,
       });
     }
     return true;

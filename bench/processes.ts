@@ -39,8 +39,20 @@ export function cpuMs(pid: number): number {
 
 /** CPU of a process that starts one for each session, as a postmaster does: those that run and those that have ended. */
 export function familyCpuMs(pid: number): number {
-  const children = childrenOf(pid).map((child) => child.ownMs + child.reapedMs);
-  return children.reduce((sum, ms) => sum + ms, cpuMs(pid));
+  for (let attempt = 0; ; attempt += 1) {
+    const before = cpuMs(pid);
+    const children = childrenOf(pid).reduce((sum, child) => sum + child.ownMs + child.reapedMs, 0);
+    // One that ends in between would be counted twice, or not at all.
+    if (cpuMs(pid) === before || attempt === 10) return before + children;
+  }
+}
+
+/** CPU of the children of this process that have one of these names. */
+export function childrenCpuMs(names: readonly string[]): number {
+  if (names.length === 0) return 0;
+  return childrenOf(process.pid)
+    .filter(({ name }) => names.includes(name))
+    .reduce((sum, { ownMs }) => sum + ownMs, 0);
 }
 
 function childrenOf(parent: number): ProcessStat[] {

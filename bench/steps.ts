@@ -23,31 +23,48 @@ export type StepName =
   | 'drain'
   | 'backup'
   | 'backup, unchanged'
+  | 'backup to S3'
   | 'verify'
   | 'drill'
   | 'export'
   | 'pg_restore'
   | 'restore';
 
+export const ourSteps: readonly StepName[] = [
+  'backup',
+  'backup, unchanged',
+  'backup to S3',
+  'verify',
+  'drill',
+  'restore',
+  'export',
+];
+
 /** What the steps restore, verify and export: one backup of each kind, made before the first round. */
-export async function makeBaselines(bench: Bench): Promise<Measurement> {
-  const { peer } = bench;
-  if (peer.programs['pg_dump'] !== undefined) await runJob(bench, dump(peer, source, baseDump(bench)));
-  if (peer.programs['age'] !== undefined) await runJob(bench, makeAgeKey(peer));
+export async function makeBaselines(bench: Bench, { peers }: { readonly peers: boolean }): Promise<Measurement> {
+  if (peers) await preparePeers(bench);
   const { repository } = basePlace(bench);
   freshRepository(bench, 'base-repository');
   return await run(bench, ['backup', 'create'], { repository });
 }
 
+async function preparePeers(bench: Bench): Promise<void> {
+  const { peer } = bench;
+  if (peer.programs['pg_dump'] !== undefined) await runJob(bench, dump(peer, source, baseDump(bench)));
+  if (peer.programs['age'] !== undefined) await runJob(bench, makeAgeKey(peer));
+}
+
 const baseDump = ({ peer }: Bench): string => join(peer.directory, 'base.dump');
-const basePlace = ({ directory }: Bench): { readonly repository: string } => ({
+export const basePlace = ({ directory }: Bench): { readonly repository: string } => ({
   repository: join(directory, 'base-repository'),
 });
 
 export function stepsOf(bench: Bench): Step[] {
   const { peer } = bench;
   const available = (step: Step): boolean => (step.needs ?? []).every((name) => peer.programs[name] !== undefined);
-  return [...dumping(bench), ...backingUp(bench), ...proving(bench), ...restoring(bench)].filter(available);
+  return [...dumping(bench), ...backingUp(bench), ...toStorage(bench), ...proving(bench), ...restoring(bench)].filter(
+    available,
+  );
 }
 
 function dumping(bench: Bench): Step[] {
@@ -75,17 +92,23 @@ function dumping(bench: Bench): Step[] {
 }
 
 function backingUp(bench: Bench): Step[] {
-  const { manager, directory } = bench;
+  const { manager, roundManager, directory } = bench;
   const repository = join(directory, 'round-repository');
   return [
     {
       name: 'backup',
       prepare: async () => void freshRepository(bench, 'round-repository'),
-      job: () => manager.job(['backup', 'create'], { repository }),
+      job: () => roundManager.job(['backup', 'create'], { repository }),
       clean: async () => rmSync(repository, { recursive: true, force: true }),
     },
     { name: 'backup, unchanged', job: () => manager.job(['backup', 'create'], basePlace(bench)) },
   ];
+}
+
+function toStorage({ roundManager, storagePlaces }: Bench): Step[] {
+  if (storagePlaces.length === 0) return [];
+  let round = 0;
+  return [{ name: 'backup to S3', job: () => roundManager.job(['backup', 'create'], storagePlaces[round++]!) }];
 }
 
 function proving(bench: Bench): Step[] {
