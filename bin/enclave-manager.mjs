@@ -68,6 +68,13 @@ function whenParentEnds(act) {
   look.unref();
 }
 
+/** Asked only now: to ask for the C library takes longer than to print the help. */
+function whyItDoesNotStart(node, { message }) {
+  if (!isMusl()) return [`${node} does not start: ${message}`, `Run npm ci in ${root}.`];
+  const why = whyNoNode();
+  return [why.message, why.hint];
+}
+
 function runOn(node) {
   const cache = compileCacheDirectory();
   const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache };
@@ -75,7 +82,7 @@ function runOn(node) {
   // A terminal sends Ctrl-C to both of us, kill only to this process: the manager may hear it twice.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   if (['start', 'npx'].includes(process.env.npm_lifecycle_event ?? '')) whenParentEnds(() => child.kill('SIGTERM'));
-  child.on('error', (error) => refuse(`${node} does not start: ${error.message}`, `Run npm ci in ${root}.`));
+  child.on('error', (error) => refuse(...whyItDoesNotStart(node, error)));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exitCode = code;
     else {
@@ -88,7 +95,7 @@ function runOn(node) {
 const pinnedNode = findPinnedNode();
 if (process.versions.node === version || (pinnedNode === undefined && isNewEnough(process.versions.node, version))) {
   await runHere();
-} else if (pinnedNode === undefined || isMusl()) {
+} else if (pinnedNode === undefined) {
   const { message, hint } = whyNoNode();
   refuse(message, hint);
 } else runOn(pinnedNode);

@@ -45,13 +45,14 @@ export function foldVerifications(
   const ordered = verifications.toSorted(
     (a, b) => Date.parse(a.at) - Date.parse(b.at) || Number(b.passed) - Number(a.passed),
   );
-  const objectsOf = new Map(backups.map(({ summary, objects }) => [summary.id, objects.map(({ name }) => name)]));
+  const objectsOf = new Map(backups.map(({ summary, objects }) => [summary.id, objects]));
+  const namesOf = (id: BackupId): readonly string[] => (objectsOf.get(id) ?? []).map(({ name }) => name);
   const readAt = new Map<string, number>();
   const badObjects = new Set<string>();
   const lost = new Set<string>();
   for (const verification of ordered) {
     const at = Date.parse(verification.at);
-    for (const name of verification.objects ?? verification.backups.flatMap((id) => objectsOf.get(id) ?? [])) {
+    for (const name of verification.objects ?? verification.backups.flatMap(namesOf)) {
       if (!verification.passed) continue;
       readAt.set(name, at);
       lost.delete(name);
@@ -79,16 +80,16 @@ function newestPerBackup(ordered: readonly VerificationFacts[]): Map<BackupId, V
 
 function verifiedOf(
   newest: VerificationFacts | undefined,
-  objects: readonly string[],
+  objects: BackupFacts['objects'],
   readAt: ReadonlyMap<string, number>,
   lost: ReadonlySet<string>,
 ): Verified | null {
   if (newest === undefined || !newest.passed) return null;
   let oldest = Date.parse(newest.at);
-  for (const name of objects) {
+  for (const { name } of objects) {
     const at = readAt.get(name);
-    if (at === undefined || lost.has(name)) return null;
-    oldest = Math.min(oldest, at);
+    if (at === undefined || (lost.size > 0 && lost.has(name))) return null;
+    if (at < oldest) oldest = at;
   }
   return { at: newest.at, level: newest.level, oldestReadAt: new Date(oldest).toISOString() };
 }

@@ -50,9 +50,10 @@ export function catalogOf(keyring: OpenedKeyring | undefined, record: Repository
   });
   const authentic = keyring === undefined ? 'unknown' : true;
   const folded = foldVerifications(manifests, verifications);
+  const openers = keyring === undefined ? () => [] : openersBy(keyring);
   const backups = manifests.map(({ summary, objects }) => {
     const { verified, lastDrill } = folded.of(summary.id);
-    const openableBy = keyring === undefined ? [] : openers(keyring, summary);
+    const openableBy = openers(summary);
     return { entry: { ...summary, authentic, verified, lastDrill, openableBy } as const, objects };
   });
   return {
@@ -68,10 +69,11 @@ export function catalogOf(keyring: OpenedKeyring | undefined, record: Repository
 const highestOf = (manifests: readonly ManifestFacts[]): number =>
   manifests.reduce((highest, { summary }) => Math.max(highest, summary.sequence), 0);
 
-function openers(keyring: OpenedKeyring, summary: BackupSummary): NodeId[] {
-  return keyring.membership.nodes
-    .map(({ nodeId }) => nodeId)
-    .filter((nodeId) => summary.epochs.every((epoch) => keyring.epochsOpenableBy(nodeId).has(epoch)));
+/** By node once, not by node and backup. */
+function openersBy(keyring: OpenedKeyring): (summary: BackupSummary) => NodeId[] {
+  const nodes = keyring.membership.nodes.map(({ nodeId }) => ({ nodeId, opens: keyring.epochsOpenableBy(nodeId) }));
+  return ({ epochs }) =>
+    nodes.filter(({ opens }) => epochs.every((epoch) => opens.has(epoch))).map(({ nodeId }) => nodeId);
 }
 
 function newestFirst(a: BackupSummary, b: BackupSummary): number {

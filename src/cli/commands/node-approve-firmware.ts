@@ -1,6 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { defineCommand } from '#cli/command.ts';
-import { approve, formatMeasurements, parseApprovalPrivateKey, parseMeasurements } from '#model/tpm/approval.ts';
 
 export const nodeApproveFirmware = defineCommand({
   noun: 'node',
@@ -25,6 +24,8 @@ Run it where the private key is: a machine that is none of the hosts. Needs no d
   failures: ['usage'],
   result: (z) => z.object({ registers: z.string(), values: z.array(z.string()), signature: z.base64() }),
   run: async (environment, { options }) => {
+    const { approve, formatMeasurements, parseApprovalPrivateKey, parseMeasurements } =
+      await import('#model/tpm/approval.ts');
     const measurements = parseMeasurements(await read('measurements', 'Take them with node measure --json.'));
     if (measurements === undefined) {
       throw new EnclaveManagerError('usage', '--measurements names no measurements of a host', {

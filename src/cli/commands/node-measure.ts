@@ -1,6 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
 import { formatFields } from '#cli/output/table.ts';
-import { formatMeasurements } from '#model/tpm/approval.ts';
 
 export const nodeMeasure = defineCommand({
   noun: 'node',
@@ -24,6 +23,7 @@ Needs the sealing device. Needs no database and no key, and changes nothing.`,
       values: z.array(z.string()),
     }),
   run: async (environment) => {
+    const { formatMeasurements } = await import('#model/tpm/approval.ts');
     const sealing = await environment.sealing();
     const measured = await sealing.measure?.();
     const registers = measured === undefined ? { registers: null, values: [] } : formatMeasurements(measured);
