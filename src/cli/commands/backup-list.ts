@@ -13,7 +13,7 @@ export const backupList = defineCommand<ReturnType<typeof listed>[]>({
 this cluster, when it was read back, when a restore of it was last tried, and how many hosts can open it.
 
 Needs the repository only, no database. On a host without a key everything is shown as not known to be authentic.
-Changes nothing.`,
+Changes nothing in it; this host remembers what it read, and reads what is new or changed the next time.`,
   examples: [
     { command: 'enclave-manager backup list', means: 'a table for people' },
     { command: 'enclave-manager backup list --json | jq -r ".[0].id"', means: 'the id of the newest backup' },

@@ -11,7 +11,8 @@ export const restorePlan = defineCommand<RestorePlan>({
   description: `Shows which backup it would be, whether it is the newest that this host has seen, which hosts can open it, how long it
 should take, what it would replace, and everything that would stop it.
 
-Needs the repository; database and key are looked at where there are any. Changes nothing.`,
+Needs the repository; database and key are looked at where there are any. Changes nothing in them; this host remembers what
+it read of the other backups, and always reads the manifest of this one.`,
   arguments: [{ ...backupArgument, optional: true }],
   examples: [
     { command: 'enclave-manager restore plan latest', means: 'the newest backup that is not a safety backup' },
