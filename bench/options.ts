@@ -22,7 +22,7 @@ rounds, and writes docs/performance.md and docs/performance.svg.
   --scale <number>     1 is a database of 2 GB
   --memory             also the memory it takes to back up 0.1, 1, 4 and 8 GB
   --directory <path>   where the data goes; a temporary directory, which is removed
-  --only <names>       only these steps, with commas; writes nothing
+  --only <names>       only these steps, with semicolons; writes nothing
   --help
 
 pg_dump, pg_restore and psql of PostgreSQL 18, zstd, age and restic are used where they
@@ -51,7 +51,7 @@ export function readOptions(argv: readonly string[]): Options {
     directory,
     rounds: positive('--rounds', values.rounds ?? (small ? '3' : '5'), { whole: true }),
     scale: positive('--scale', values.scale ?? (small ? '0.05' : '1'), { whole: false }),
-    only: values.only?.split(',').map((name) => name.trim()) ?? [],
+    only: values.only?.split(';').map((name) => name.trim()) ?? [],
   };
 }
 

@@ -253,6 +253,9 @@ export function databaseTransferContract(scope: ContractScope): void {
       CREATE TABLE child (a int8, b int8, parent int8 NOT NULL REFERENCES parent ON DELETE CASCADE, code text REFERENCES parent (code) DEFERRABLE, body text CHECK (body <> ''), PRIMARY KEY (b, a));
       CREATE INDEX "child index" ON child (lower(body) DESC NULLS LAST) INCLUDE (code) WHERE parent > 0;
       CREATE UNIQUE INDEX child_code ON child (code);
+      CREATE TABLE "odd keys" ("a b" int8, "c)" text, d int8, CONSTRAINT "two, named" UNIQUE ("a b", d), CONSTRAINT brackets UNIQUE ("c)"),
+        CONSTRAINT later UNIQUE (d) DEFERRABLE INITIALLY DEFERRED, CONSTRAINT nulls UNIQUE NULLS NOT DISTINCT ("a b"),
+        CONSTRAINT more UNIQUE (d) INCLUDE ("a b"));
       INSERT INTO parent VALUES (1, 'x'); INSERT INTO child VALUES (1, 2, 1, 'x', 'body')`;
     const indexes = sql`SELECT indexname || ': ' || indexdef AS value FROM pg_indexes WHERE schemaname = 'public' UNION ALL
       SELECT conname || ': ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1`;

@@ -8,16 +8,21 @@ interface Definition {
   readonly table: string;
   readonly name: string;
   readonly definition: string;
+  /** Of a key: the statement that builds its index by itself. */
+  readonly index: string | null;
+  readonly tableBytes: number;
 }
 
 /** Primary keys and unique constraints `key`, further indexes `index`; `other` constraints stay and are only compared. */
 const definitionsQuery = `
   SELECT CASE con.contype WHEN 'f' THEN 'foreign-key' WHEN 'p' THEN 'key' WHEN 'u' THEN 'key' WHEN 'x' THEN 'key' ELSE 'other' END AS kind,
-         c.relname AS "table", con.conname AS name, pg_get_constraintdef(con.oid) AS definition
+         c.relname AS "table", con.conname AS name, pg_get_constraintdef(con.oid) AS definition,
+         CASE WHEN con.contype IN ('p', 'u') THEN pg_get_indexdef(con.conindid) END AS index,
+         pg_relation_size(c.oid) AS "tableBytes"
     FROM pg_catalog.pg_constraint con JOIN pg_catalog.pg_class c ON c.oid = con.conrelid
    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND con.contype IN ('f', 'p', 'u', 'x', 'c', 'n')
   UNION ALL
-  SELECT 'index', c.relname, ic.relname, pg_get_indexdef(i.indexrelid)
+  SELECT 'index', c.relname, ic.relname, pg_get_indexdef(i.indexrelid), NULL, pg_relation_size(c.oid)
     FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
@@ -37,13 +42,21 @@ export async function detachIndexes(pool: QueryPool, builders: number): Promise<
 }
 
 async function attachIndexes(pool: QueryPool, before: readonly Definition[], builders: number): Promise<void> {
-  // Statements of one table wait for each other, so tables are what is built side by side.
-  const byTable = [
-    ...Map.groupBy([...ofKind(before, 'key'), ...ofKind(before, 'index')], ({ table }) => table).values(),
-  ];
-  await inParallel(builders, byTable, (definitions) => build(pool, definitions.map(createStatement)));
-  await build(pool, ofKind(before, 'foreign-key').map(createStatement));
+  const now = await pool.rows<Definition>(definitionsQuery);
+  const bytes = new Map(now.map(({ table, tableBytes }) => [table, tableBytes]));
+  const largestFirst = [...ofKind(before, 'key').filter(isPlainKey), ...ofKind(before, 'index')].toSorted(
+    (a, b) => (bytes.get(b.table) ?? 0) - (bytes.get(a.table) ?? 0),
+  );
+  // Indexes of one table can be built side by side, its constraints cannot: they then take over what was built.
+  await inParallel(builders, largestFirst, (each) => build(pool, [each.index ?? each.definition]));
+  await build(pool, ofKind(before, 'key').map(keyStatement));
+  await build(pool, ofKind(before, 'foreign-key').map(addConstraint));
   compareDefinitions(before, await pool.rows<Definition>(definitionsQuery));
+}
+
+/** An index that is built by itself becomes just this constraint; one with further clauses is left to the constraint. */
+function isPlainKey({ definition, index }: Definition): boolean {
+  return index !== null && /^(?:PRIMARY KEY|UNIQUE) \([^()]*\)$/.test(definition);
 }
 
 async function build(pool: QueryPool, statements: readonly string[]): Promise<void> {
@@ -67,8 +80,14 @@ function compareDefinitions(before: readonly Definition[], after: readonly Defin
   );
 }
 
-function createStatement(each: Definition): string {
-  if (each.kind === 'index') return each.definition;
+function keyStatement(each: Definition): string {
+  if (!isPlainKey(each)) return addConstraint(each);
+  const kind = each.definition.startsWith('PRIMARY') ? 'PRIMARY KEY' : 'UNIQUE';
+  const name = quoteIdentifier(each.name);
+  return `ALTER TABLE ${quoteTable(each.table)} ADD CONSTRAINT ${name} ${kind} USING INDEX ${name}`;
+}
+
+function addConstraint(each: Definition): string {
   return `ALTER TABLE ${quoteTable(each.table)} ADD CONSTRAINT ${quoteIdentifier(each.name)} ${each.definition}`;
 }
 
