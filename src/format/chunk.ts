@@ -19,8 +19,11 @@ const headerBytes = 24;
 const nonceOffset = 12;
 const nonceBytes = 12;
 const tagBytes = 16;
-/** Node's default of 16 KiB costs a quarter of the speed. */
-const zstdBufferBytes = 1024 * 1024;
+/**
+ * Output of zlib comes in buffers of one size: many small ones cost a quarter of the speed, larger ones than are filled cost
+ * collections of garbage.
+ */
+const zstdBufferBytes = { least: 64 * 1024, most: 8 * 1024 * 1024 };
 
 export interface SealedChunk {
   /** `<id>.<object>` */
@@ -49,7 +52,8 @@ export function sealChunk(
   header.writeUInt32BE(keys.epoch, 8);
   randomness.bytes(nonceBytes).copy(header, nonceOffset);
   const compressed = zstdCompressSync(rows, {
-    chunkSize: zstdBufferBytes,
+    // Half is more than nearly all rows come to.
+    chunkSize: zstdBuffer(rows.length >> 1),
     params: { [constants.ZSTD_c_compressionLevel]: 1 },
   });
   const cipher = createCipheriv('aes-256-gcm', keys.chunk, header.subarray(nonceOffset));
@@ -113,10 +117,18 @@ function decrypt(key: Buffer, id: string, bytes: Uint8Array): Buffer {
 
 function decompress(id: string, compressed: Buffer, maxRowBytes: number): Buffer {
   try {
-    return zstdDecompressSync(compressed, { chunkSize: zstdBufferBytes, maxOutputLength: Math.max(maxRowBytes, 1) });
+    return zstdDecompressSync(compressed, {
+      // One more than there should be, or a second buffer would be made to find that nothing comes.
+      chunkSize: zstdBuffer(maxRowBytes + 1),
+      maxOutputLength: Math.max(maxRowBytes, 1),
+    });
   } catch (cause) {
     throw damaged(id, `does not unpack into at most ${maxRowBytes} bytes`, cause);
   }
+}
+
+function zstdBuffer(bytes: number): number {
+  return Math.min(zstdBufferBytes.most, Math.max(zstdBufferBytes.least, bytes));
 }
 
 function associatedData(header: Uint8Array, id: string): Buffer {
