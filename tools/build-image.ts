@@ -14,8 +14,8 @@ import { layerOfFiles, layerOfTar, type Layer } from './image/layer.ts';
 
 /**
  * `npm run image -- --output FILE [--base TAR]`: the image of `image/Containerfile` as an archive, without a container
- * engine, and beside it, as `FILE.cdx.json`, what it is made of. `--base` keeps the Debian below it, which is made where the file is not there yet. The same base and the same
- * checkout give the same bytes.
+ * engine, and beside it, as `FILE.cdx.json`, what it is made of. `--base` keeps the Debian below it, which is made where the
+ * file is not there yet or was made otherwise. The same base and the same checkout give the same bytes.
  */
 const { values } = parseArgs({ options: { output: { type: 'string' }, base: { type: 'string' } } });
 if (values.output === undefined) throw new Error('usage: npm run image -- --output FILE [--base TAR]');
@@ -29,30 +29,40 @@ try {
 
 async function buildImage(base: string): Promise<void> {
   makeBase(base);
+  const archive = join(scratch, 'archive');
+  const layers = await makeLayers(base, makeBlobs(archive));
+  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string };
+  const name = `localhost/enclave-manager:${version}`;
+  const settings = readRunSettings(readFileSync(join(projectRoot, 'image/Containerfile'), 'utf8'));
+  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
+  const partial = `${output}.partial`;
+  try {
+    const digest = packImage(archive, { name, architecture, settings, layers }, partial);
+    renameSync(partial, output);
+    process.stdout.write(`${name} ${digest}\n`);
+  } finally {
+    rmSync(partial, { force: true });
+  }
+  writeFileSync(`${output}.cdx.json`, billOfMaterials(contentsOf(base)));
+  for (const layer of layers) process.stdout.write(`${describe(layer)} ${layer.from}\n`);
+  process.stdout.write(`${output}: ${megabytes(statSync(output).size)}\n`);
+}
+
+/** What changes with every release is the last and smallest. */
+async function makeLayers(base: string, blobs: string) {
   const tree = join(scratch, 'tree');
   assembleTree({ checkout: projectRoot, modules: installDependencies(join(scratch, 'dependencies')) }, tree);
-  const archive = join(scratch, 'archive');
-  const blobs = makeBlobs(archive);
   const modules = `${home}/node_modules`;
   const [debian, dependencies, product] = await Promise.all([
     layerOfTar(blobs, base),
     layerOfFiles(blobs, tree, [modules]),
     layerOfFiles(blobs, tree, ['dev', 'opt', 'usr'], [modules]),
   ]);
-  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string };
-  const name = `localhost/enclave-manager:${version}`;
-  const layers = [
+  return [
     { ...debian, from: 'Debian, with the packages of image/debian-packages.txt' },
     { ...dependencies, from: 'npm ci --omit=dev' },
     { ...product, from: 'Enclave Manager' },
   ];
-  const settings = readRunSettings(readFileSync(join(projectRoot, 'image/Containerfile'), 'utf8'));
-  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
-  const digest = packImage(archive, { name, architecture, settings, layers }, `${output}.partial`);
-  renameSync(`${output}.partial`, output);
-  writeFileSync(`${output}.cdx.json`, billOfMaterials(contentsOf(base)));
-  for (const layer of layers) process.stdout.write(`${describe(layer)} ${layer.from}\n`);
-  process.stdout.write(`${name} ${digest}\n${output}: ${megabytes(statSync(output).size)}\n`);
 }
 
 function contentsOf(base: string) {

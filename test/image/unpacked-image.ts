@@ -29,13 +29,13 @@ export interface UnpackedImage {
   remove(): void;
 }
 
-/** Builds the image as `npm run image` does and unpacks the archive. `IMAGE_BASE` keeps the Debian under it. */
+/**
+ * Unpacks the archive that `npm run image` makes: the one that `IMAGE_ARCHIVE` names, else one of now. `IMAGE_BASE` keeps the
+ * Debian under that.
+ */
 export function buildAndUnpack(): UnpackedImage {
   const directory = mkdtempSync(join(tmpdir(), 'enclave-manager-image-test-'));
-  const archive = join(directory, 'image.tar');
-  const base = process.env['IMAGE_BASE'] ?? join(directory, 'base.tar');
-  const build = [join(projectRoot, 'tools/build-image.ts'), '--output', archive, '--base', base];
-  execFileSync(process.execPath, build, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const archive = process.env['IMAGE_ARCHIVE'] ?? build(directory);
   const layout = join(directory, 'layout');
   mkdirSync(layout);
   execFileSync('tar', ['-xf', archive, '-C', layout]);
@@ -59,6 +59,14 @@ export function buildAndUnpack(): UnpackedImage {
     },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
+}
+
+function build(directory: string): string {
+  const output = join(directory, 'image.tar');
+  const base = process.env['IMAGE_BASE'] ?? join(directory, 'base.tar');
+  const words = [join(projectRoot, 'tools/build-image.ts'), '--output', output, '--base', base];
+  execFileSync(process.execPath, words, { stdio: ['ignore', 'inherit', 'inherit'] });
+  return output;
 }
 
 function readBill(path: string): string[] {

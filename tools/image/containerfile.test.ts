@@ -11,6 +11,8 @@ const { version, description, license } = JSON.parse(readFileSync(join(projectRo
   license: string;
 };
 
+const packages = readFileSync(join(projectRoot, 'image/debian-packages.txt'), 'utf8').trim().split('\n');
+
 const valuesOf = (name: string): string[] =>
   readInstructions(text)
     .filter((each) => each.name === name)
@@ -49,8 +51,10 @@ describe('the Containerfile', () => {
   });
 
   it('puts in what the image without a container engine holds: by the same list, script and assembly', () => {
-    const [install, assemble, debian] = valuesOf('RUN');
+    const [install, libatomic, assemble, debian] = valuesOf('RUN');
     expect(install).toMatch(/npm ci --omit=dev --ignore-scripts$/);
+    // Whatever the pinned Node needs is in the image too.
+    expect(packages).toContain(libatomic?.split(' ').at(-1));
     expect(assemble).toMatch(/ tools\/assemble-image\.ts \/tree$/);
     expect(debian).toContain('</mnt/debian-packages.txt');
     expect(debian).toMatch(/sh \/mnt\/prepare-base\.sh$/);
