@@ -51,6 +51,18 @@ describe('Presence', () => {
     expect(registerServer).toHaveBeenCalledTimes(2);
   });
 
+  it('stays out once it was refused, and tells so once', async () => {
+    const onOut = vi.fn<() => void>();
+    const log = (message: string) => void logged.push(message);
+    presence = new Presence({ clock, database: { queries: {} } as never, gate, registration, log, onOut });
+    await presence.look();
+    presence.refuse('evicted');
+    await presence.look();
+    await presence.look();
+    expect([gate.isOpen, logged, onOut.mock.calls.length]).toEqual([false, ['evicted'], 1]);
+    expect(removeServer).toHaveBeenCalledWith({}, 'server-1');
+  });
+
   it('acknowledges a maintenance once its work has ended, stays paused, and serves again after it', async () => {
     await presence.look();
     vi.mocked(readMaintenance).mockResolvedValue(maintenance);

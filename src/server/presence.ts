@@ -19,6 +19,8 @@ export interface PresenceParts {
   readonly gate: Gate;
   readonly registration: Registration;
   readonly log: (message: string) => void;
+  /** Told once this manager is out, after it was refused. */
+  readonly onOut?: () => void;
 }
 
 /**
@@ -117,6 +119,7 @@ export class Presence {
     await gate.close(notReady(refusal.sentence));
     await this.leave();
     refusal.carriedOut = true;
+    this.#parts.onOut?.();
   }
 
   /** Somebody replayed an export in place of what this manager served: nobody has checked those rows. */

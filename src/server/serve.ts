@@ -48,9 +48,10 @@ export async function serve(context: OperationContext, parts: ServeParts): Promi
   context.signal.addEventListener('abort', () => parts.log('stopping'), { once: true });
   const health = await parts.startHealthServer(() => gate.readiness);
   try {
-    await withDatabase(context, parts, gate, (inner, server) =>
-      serveDatabase(inner, parts, gate, health.address, server),
-    );
+    await withDatabase(context, parts, gate, async (inner, server) => {
+      // Again only where a host that was put out waits to be enrolled anew.
+      for (;;) await serveDatabase(inner, parts, gate, health.address, server);
+    });
   } catch (error) {
     if (!context.signal.aborted) throw error;
   } finally {
@@ -105,9 +106,12 @@ async function serveDatabase(
     address,
     productVersion,
   };
-  const presence = new Presence({ clock: context.clock, database, gate, registration, log: parts.log });
-  await presence.look();
   const stop = new AbortController();
+  const onOut = (): void => {
+    if (parts.configuration.waitAtStart) stop.abort();
+  };
+  const presence = new Presence({ clock: context.clock, database, gate, registration, log: parts.log, onOut });
+  await presence.look();
   const inner = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
   try {
     await Promise.all([
@@ -121,6 +125,8 @@ async function serveDatabase(
       ),
     ]);
     context.signal.throwIfAborted();
+  } catch (error) {
+    if (context.signal.aborted || !stop.signal.aborted) throw error;
   } finally {
     stop.abort();
     await gate.close(notReady('stopping'));

@@ -57,10 +57,12 @@ Stops cleanly on Ctrl-C and SIGTERM and then exits 0. With --json it prints one 
   run: async (environment) => {
     const { output } = environment;
     output.note('Starting; the first start also takes a backup and tries a restore of it.');
+    let announced = false;
     await environment.serve((report) => {
       output.progress.end();
-      if (output.options.json) output.document(report);
-      else output.text(startScreen(report, output.style));
+      if (!output.options.json) output.text(startScreen(report, output.style));
+      else if (!announced) output.document(report);
+      announced = true;
     });
     return {};
   },
