@@ -252,8 +252,8 @@ describe('helm test', () => {
 });
 
 describe('network policies', () => {
-  const egressPorts = (endpoint: string) => {
-    const options = [...software, ...bucket.slice(0, 4), ...setting(`global.S3.Endpoint=${endpoint}`)];
+  const egressPorts = (endpoint: string, ...more: string[]) => {
+    const options = [...software, ...bucket.slice(0, 4), ...setting(`global.S3.Endpoint=${endpoint}`, ...more)];
     const policy = find(render(options), 'NetworkPolicy', manager) as unknown as {
       spec: { egress: { ports: { port: number }[] }[] };
     };
@@ -267,6 +267,10 @@ describe('network policies', () => {
     ['http://s3.example', [53, 53, 80, 443]],
   ])('let the managers out to the port of %s', (endpoint, ports) => {
     expect(egressPorts(endpoint)).toEqual(ports);
+  });
+
+  it('let them out to a database of your own', () => {
+    expect(egressPorts('s3.example', 'global.Database.UrlSecretName=url')).toEqual([53, 53, 443, 5432, 26257]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { projectRoot, readProjectFiles } from '../checks/project-files.ts';
 import { chartPages, commentedValues } from './chart-pages.ts';
 
@@ -38,4 +39,12 @@ it('finds the published values in the chart', () => {
   ])
     expect(page!.text).toContain(`| \`${path}\` |`);
   expect(JSON.parse(defaults!.text)).toMatchObject({ global: { S3: {} }, 'enclaveos-chart': { Backup: {} } });
+});
+
+it('is of the version of the program', () => {
+  const files = readProjectFiles(projectRoot);
+  const textOf = (path: string): string => files.find((file) => file.path === path)!.text;
+  const { version } = JSON.parse(textOf('package.json')) as { version: string };
+  for (const path of ['Chart.yaml', 'charts/enclaveos-chart/Chart.yaml'])
+    expect(parse(textOf(`charts/enclave-manager/${path}`)), path).toMatchObject({ version, appVersion: version });
 });

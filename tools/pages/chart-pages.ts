@@ -94,8 +94,9 @@ says so; added later, the empty bucket is taken over and a full backup made.
   certificates: delete the Secret \`<release>-enclaveos-cockroachdb-certificates\`, upgrade, restart all pods.
 - The state of a host is a directory of that host (hostPath): the namespace has to allow it (Pod Security \`privileged\`).
 - The images have to be in a registry of yours, or on the hosts; none is published.
-- The database's pods follow the documented commands and flags of CockroachDB's image. More than one node of it needs a
-  licence since 24.3.
+- The database's pods follow the documented commands and flags of CockroachDB's image, which itself has not been run: on a
+  real Kubernetes every step was run with PostgreSQL 15 behind the same names, ports, certificates and commands. More than
+  one node of CockroachDB needs a licence since 24.3.
 
 ## Values
 

@@ -2,6 +2,8 @@
 # that is in use. $SECURITY is --insecure or --certs-dir=…, $NODES how many nodes there are, $PREPARED the file that says
 # it is done.
 set -u
+# Which role is asked is said each time.
+unset COCKROACH_USER
 
 as_user() { ./cockroach sql "$SECURITY" --user="$1" --host=localhost:26257 --format=csv --execute="$2"; }
 # The answer is one number below a header.

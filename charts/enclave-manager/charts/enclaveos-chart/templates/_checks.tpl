@@ -59,12 +59,23 @@
 {{- end }}
 {{- end }}
 
-{{/* A single node keeps one copy of everything, and goes on doing so when others join. */}}
+{{/* A single node keeps one copy of everything, and goes on doing so when others join; its volume outlives the release. */}}
 {{- define "enclaveos.checks.replicas" -}}
-{{- $running := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "enclaveos.database.name" .) }}
-{{- if and $running (not .Values.global.Database.UrlSecretName) }}
-{{- if ne (int $running.spec.replicas) (int .Values.CockroachDB.Replicas) }}
-{{- fail (printf "enclaveos-chart.CockroachDB.Replicas is %d, and %d run: that is chosen at the first installation. Take a backup, install a release with %d, and restore there" (int .Values.CockroachDB.Replicas) (int $running.spec.replicas) (int .Values.CockroachDB.Replicas)) }}
+{{- if not .Values.global.Database.UrlSecretName }}
+{{- $name := include "enclaveos.database.name" . }}
+{{- $wanted := int .Values.CockroachDB.Replicas }}
+{{- $nodes := 0 }}
+{{- range until 3 }}
+{{- if lookup "v1" "PersistentVolumeClaim" $.Release.Namespace (printf "datadir-%s-%d" $name .) }}
+{{- $nodes = add1 $nodes }}
+{{- end }}
+{{- end }}
+{{- $running := lookup "apps/v1" "StatefulSet" .Release.Namespace $name }}
+{{- if $running }}
+{{- $nodes = $running.spec.replicas }}
+{{- end }}
+{{- if and (gt (int $nodes) 0) (ne (int $nodes) $wanted) }}
+{{- fail (printf "enclaveos-chart.CockroachDB.Replicas is %d, and there are volumes of %d: that is chosen at the first installation. Take a backup, install a release of another name with %d, and restore there" $wanted (int $nodes) $wanted) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -45,11 +45,21 @@ readOnlyRootFilesystem: true
 
 {{- define "enclaveos.manager.initContainers" -}}
 {{- $user := include "enclaveos.manager.user" . -}}
-# A directory that the kubelet makes belongs to root.
+# A directory that the kubelet makes belongs to root; what is in it, to whom the managers ran as before. It goes last, so
+# that a start that is cut short does it again.
 - name: state-directory
   image: {{ include "enclaveos.manager.image" . }}
   imagePullPolicy: {{ .Values.Manager.Image.PullPolicy }}
-  command: [sh, -c, 'chown {{ $user }}:{{ $user }} /data && chmod 0711 /data']
+  command:
+    - sh
+    - -c
+    - |
+      set -e
+      if [ "$(stat -c %u /data)" != {{ $user }} ]; then
+        find /data -mindepth 1 -exec chown -h {{ $user }}:{{ $user }} '{}' +
+        chown {{ $user }}:{{ $user }} /data
+      fi
+      chmod 0711 /data
   securityContext:
     runAsUser: 0
     runAsNonRoot: false
@@ -57,7 +67,7 @@ readOnlyRootFilesystem: true
     readOnlyRootFilesystem: true
     capabilities:
       drop: [ALL]
-      add: [CHOWN, FOWNER]
+      add: [CHOWN, DAC_READ_SEARCH, FOWNER]
   resources: &small
     requests: { cpu: 10m, memory: 32Mi }
     limits: { memory: 128Mi }
