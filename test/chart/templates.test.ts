@@ -1,6 +1,20 @@
 import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { find, managerOf, need, podOf, podsOf, refusal, release, render, settingsOf, variablesOf } from './helm.ts';
+import {
+  chart,
+  find,
+  managerOf,
+  need,
+  podOf,
+  podsOf,
+  refusal,
+  release,
+  render,
+  settingsOf,
+  variablesOf,
+} from './helm.ts';
 
 beforeEach((context) => need(context, 'helm'));
 
@@ -249,6 +263,29 @@ describe('helm test', () => {
     expect(JSON.stringify(stopped)).not.toContain('podAffinity');
     expect(JSON.stringify(stopped)).toContain('"measure"');
   });
+});
+
+it('gives an enclave no setting and no file that its manifest does not let in', () => {
+  const manifest = readFileSync(join(chart, '../../image/enclave-manager.manifest.template'), 'utf8');
+  const retention = ['--values', join(chart, 'ci/retention-values.yaml')];
+  const sgx = [
+    '--set',
+    'enclaveos-chart.Manager.Sealing=sgx',
+    '--set',
+    'enclaveos-chart.Manager.SoftwareKeySecretName=',
+  ];
+  const pod = managerOf(render([...retention, ...sgx]));
+  // What an enclave prints is its own: nobody outside says how commands are spelled in it.
+  const settings = Object.keys(variablesOf(pod.containers[0]!)).filter((name) => !/^POD$|_COMMAND/.test(name));
+  expect(settings.length).toBeGreaterThan(20);
+  expect(settings.filter((name) => !manifest.includes(`loader.env.${name} = `))).toEqual([]);
+  const places = pod.containers[0]!.volumeMounts!.map(({ mountPath }) => mountPath);
+  const outside = places.filter(
+    (path) => !['/run/enclave-manager', '/data', '/tmp'].some((place) => path.startsWith(place)),
+  );
+  // The platform's quoting service, which Gramine talks to from outside of the enclave.
+  expect(outside).toEqual(['/var/run/aesmd']);
+  for (const place of ['/run/enclave-manager', '/data', '/tmp']) expect(manifest).toContain(`path = "${place}"`);
 });
 
 describe('network policies', () => {

@@ -77,7 +77,7 @@ describe('the manifest of an enclave', () => {
     expect(argv).toEqual(['enclave-manager', '--disable-wasm-trap-handler', `/${home}/bin/enclave-manager`, 'serve']);
     expect(render(['node', 'enrol', '--yes']).loader.argv.slice(3)).toEqual(['node', 'enrol', '--yes']);
     expect(manifest.sgx.trusted_files).toContain(`file:/${home}/`);
-    expect(manifest.sgx.allowed_files).toEqual(['file:/data/', 'file:/run/secrets/']);
+    expect(manifest.sgx.allowed_files).toEqual(['file:/data/', 'file:/run/secrets/', 'file:/run/enclave-manager/']);
     expect(manifest.sgx['file_check_policy']).toBeUndefined();
     const hosts = manifest.fs.mounts.filter(({ type }) => type !== 'tmpfs').map(({ uri }) => `${uri}/`);
     const listed = [...manifest.sgx.trusted_files, ...manifest.sgx.allowed_files];
