@@ -131,10 +131,11 @@ async function checkRows(
   opened: OpenedImport,
   { trust, confirm }: FinishOptions,
 ): Promise<ImportCheck> {
-  await requireSchema(context, host, database, opened.manifest);
-  const compared = await compare(context, database, opened, trust);
-  refuseDifferences(opened.manifest.summary.id, compared.differences, trust);
-  const check = { ...compared, acceptedFor: trust.kind === 'accepted' ? trust.clusterKey : null };
+  const rules = await requireSchema(context, host, database, opened.manifest);
+  const { notCompared, differences: ofRows } = await compare(context, database, opened, trust);
+  const differences = [...rules, ...ofRows];
+  refuseDifferences(opened.manifest.summary.id, differences, trust);
+  const check = { notCompared, differences, acceptedFor: trust.kind === 'accepted' ? trust.clusterKey : null };
   await confirm?.(opened, check);
   context.signal.throwIfAborted();
   return check;

@@ -73,6 +73,6 @@ export function refuseDifferences(id: string, differences: readonly string[], tr
   const shown = differences.slice(0, 5).join('; ');
   const more = differences.length > 5 ? `; and ${differences.length - 5} more` : '';
   throw new EnclaveManagerError('rows-differ', `the import is not what backup ${id} holds: ${shown}${more}`, {
-    hint: `Drop and create the database and replay the export again, or restore: restore run ${id}. To serve it as it is: ${acceptCommand}`,
+    hint: `Take back what was granted or set there; for other rows drop and create the database and replay the export again, or restore: restore run ${id}. To serve it as it is: ${acceptCommand}`,
   });
 }

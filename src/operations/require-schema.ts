@@ -13,13 +13,16 @@ const mostNamed = 3;
  * Rows that are right can still be kept by tables that are not: an index or a foreign key that is missing, or a trigger
  * that whoever wrote the SQL left behind and that would run as this manager. Compares with a database made for it; where a
  * crash leaves that one, `restore cleanup` removes it. Throws `rows-differ`; nobody can accept that.
+ *
+ * Resolves with what a person may accept, each a sentence: privileges and settings that the new database does not have. An
+ * export grants nothing and sets nothing, but whoever prepared the database may have.
  */
 export async function requireSchema(
   context: OperationContext,
   { server }: Pick<Host, 'server'>,
   database: Database,
   { summary }: Manifest,
-): Promise<void> {
+): Promise<string[]> {
   context.progress.phase('comparing the tables');
   const name = stagingName(server.liveName, timedId(context.clock.now(), context.randomness.bytes(6)));
   await server.createDatabase(name);
@@ -29,6 +32,9 @@ export async function requireSchema(
     // The marker is written once the rows are compared: a rule of it could change them then.
     await createImportMarker(made.queries);
     refuse(summary, await made.definitions(), await database.definitions());
+    const usual = new Set(await made.accessRules());
+    const strange = (await database.accessRules()).filter((text) => !usual.has(text));
+    return strange.map((text) => `the database has more than an export makes: ${text.slice(0, 200)}`);
   } finally {
     await made.close();
     await server.dropDatabase(name);

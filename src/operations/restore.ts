@@ -127,6 +127,7 @@ async function buildAndSwap(
   const staging = server.open(names.staging);
   let swapped = false;
   try {
+    if (live.held === undefined) await noteTakenOver(context, staging);
     await load(context, target, staging);
     await migrate(staging);
     await live.assertUnchanged();
@@ -169,6 +170,15 @@ async function buildAndSwap(
 }
 
 /** What loading finds damaged is recorded, so that the next backup stores it anew. */
+const mostNamed = 10;
+
+/** What was there served nobody yet, so somebody may have granted and set in it what nobody has seen since. */
+async function noteTakenOver({ progress }: OperationContext, staging: Database): Promise<void> {
+  const rules = await staging.accessRules();
+  for (const rule of rules.slice(0, mostNamed)) progress.note(`taken over from the database that is replaced: ${rule}`);
+  if (rules.length > mostNamed) progress.note(`taken over as well: ${rules.length - mostNamed} more such rules`);
+}
+
 async function load(context: OperationContext, target: RestoreTarget, staging: Database): Promise<void> {
   const { store, keyring, manifest } = target;
   const { id } = manifest.summary;

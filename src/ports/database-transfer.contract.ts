@@ -248,6 +248,44 @@ export function databaseTransferContract(scope: ContractScope): void {
     });
   });
 
+  describe('access rules', () => {
+    const script = 'CREATE TABLE t (id int8 PRIMARY KEY)';
+    const rules = async (more: (name: string) => string): Promise<string[]> => {
+      const { name } = await scope.openFresh(script);
+      const root = await scope.admin();
+      if (more(name) !== '') await root.runScript(more(name));
+      return await (await scope.openExisting(name)).accessRules();
+    };
+
+    it('of a new database are the same each time, and name none', async () => {
+      const found = await rules(() => '');
+      expect(found).toEqual(await rules(() => ''));
+      expect(found.join()).not.toContain('contract_');
+    });
+
+    it('tell who else may do what, and which settings sessions begin with', async () => {
+      const role = `reader_${scope.freshName()}`;
+      const usual = await rules(() => '');
+      const found = await rules(
+        (name) =>
+          `CREATE ROLE ${role}; GRANT CREATE ON DATABASE ${name} TO ${role}; ALTER DATABASE ${name} SET search_path TO 'evil'`,
+      );
+      expect(found.filter((text) => !usual.includes(text))).toEqual([
+        `role "${role}" may CREATE on the database`,
+        'the setting search_path=evil',
+      ]);
+    });
+
+    it('tell of tables that others may read', async () => {
+      const database = await scope.openFresh(script);
+      const usual = await database.accessRules();
+      await database.runScript('GRANT SELECT ON t TO public');
+      expect((await database.accessRules()).filter((text) => !usual.includes(text))).toEqual([
+        'everybody may SELECT on table "t"',
+      ]);
+    });
+  });
+
   scope.with('indexes come off', describe)('detachIndexes', () => {
     const script = `CREATE TABLE parent (id int8 PRIMARY KEY, code text NOT NULL, CONSTRAINT codes UNIQUE (code));
       CREATE TABLE child (a int8, b int8, parent int8 NOT NULL REFERENCES parent ON DELETE CASCADE, code text REFERENCES parent (code) DEFERRABLE, body text CHECK (body <> ''), PRIMARY KEY (b, a));

@@ -85,6 +85,11 @@ export interface Database {
    * such as triggers, rules and functions. Sorted; the same for two databases of one server that were made alike.
    */
   definitions(): Promise<Definition[]>;
+  /**
+   * Whom the database lets in, and with which settings, beyond what a new one does: privileges of others than its owner and
+   * this role, tables of other owners, settings that sessions begin with. Sentences, sorted; they name no database.
+   */
+  accessRules(): Promise<string[]>;
   /** Drops every index and foreign key that is not needed while rows are loaded. */
   detachIndexes(): Promise<DetachedIndexes>;
   /** Number of rows now. */

@@ -407,12 +407,14 @@ describe('an import that somebody else works on', () => {
 
 describe('a restore over an import', () => {
   it.each(['half replayed', 'whole'])('that is %s replaces it, and keeps it until cleanup', async (how) => {
-    const { context, host, wanted, script } = await sharedExport();
+    const { host, wanted, script } = await sharedExport();
     const kept = how === 'whole' ? script : script.slice(0, script.length / 2);
-    const { host: replayed } = await replay(host, kept);
+    const { host: replayed } = await replay(host, `ALTER DATABASE :"DBNAME" SET work_mem TO '7MB';\n${kept}`);
     const plan = await planRestore({ ...replayed, server: replayed.server }, 'latest');
     expect([plan.obstacles, plan.server?.live?.clusterId]).toEqual([[], null]);
-    const { restoreId } = await restore(context, replayed, confirmed);
+    const noting = makeContext();
+    const { restoreId } = await restore(noting, replayed, confirmed);
+    expect(noting.notes).toContain('taken over from the database that is replaced: the setting work_mem=7MB');
     const { cluster } = await serveImport(replayed);
     expect(await dumpDatabase(cluster.database)).toEqual(wanted);
     const left = await leftDatabases(replayed.server);

@@ -4,6 +4,7 @@ import { openQueryPool } from '#postgresql-protocol/query-pool.ts';
 import { runAgain, runSerializable } from '#postgresql-protocol/serializable.ts';
 import { queryLimits, withSession } from '#postgresql-protocol/session.ts';
 import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
+import { readAccessRules } from './access-rules.ts';
 import { readDefinitions } from './definitions.ts';
 import { cancelLongStatements } from './end-sessions.ts';
 import { detachForeignKeys } from './indexes.ts';
@@ -34,6 +35,7 @@ export function openDatabase(server: SessionOptions, name: string, connections =
     tableNames: () => tableNames(pool.rows),
     tableColumns: (table) => tableColumns(pool.rows, table),
     definitions: () => readDefinitions(pool.rows),
+    accessRules: () => readAccessRules(pool.rows, name),
     detachIndexes: () => detachForeignKeys(pool.rows),
     countRows: (table) => unlimited((rows) => countTableRows(rows, table)),
     countRowsSince: (table, marker) => unlimited((rows) => countRowsSince(rows, table, marker)),

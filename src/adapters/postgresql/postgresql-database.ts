@@ -4,6 +4,7 @@ import type { RunningBackends } from '#postgresql-protocol/running-backends.ts';
 import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
 import { describeOptions, type SessionOptions } from '#postgresql-protocol/connection-options.ts';
 import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
+import { readAccessRules } from './access-rules.ts';
 import { readDefinitions } from './definitions.ts';
 import { detachIndexes } from './indexes.ts';
 import { openQueryPool } from '#postgresql-protocol/query-pool.ts';
@@ -31,6 +32,7 @@ export function openDatabase(server: SessionOptions, name: string, connections =
     tableNames: () => tableNames(pool.rows),
     tableColumns: (table) => tableColumns(pool.rows, table),
     definitions: () => readDefinitions(pool.rows),
+    accessRules: () => readAccessRules(pool.rows),
     detachIndexes: () => detachIndexes(pool, Math.min(2, connections)),
     countRows: (table) =>
       pool.inTransaction(async (rows) => {
