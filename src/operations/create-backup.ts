@@ -233,7 +233,7 @@ async function recordReading(
 ): Promise<void> {
   const objects = streamed.stored.map(({ object }) => object.name);
   const outcome = { backups: [id], level: 'new-chunks' as const, at: readAt, passed: true, objects };
-  await recordVerification(context, store, keyring, outcome);
+  await recordVerification(context, { store, keyring }, outcome);
   context.crashPoints.reach('backup.verified');
 }
 

@@ -7,9 +7,8 @@ import type { Database } from '#ports/database.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import { type OperationContext } from './context.ts';
 import { loadBackup, type LoadedBackup } from './load-backup.ts';
-import type { Repository } from './open-repository.ts';
 import { readManifest } from './read-manifest.ts';
-import { recordVerification } from './record-verification.ts';
+import { recordVerification, type VerifiedRepository } from './record-verification.ts';
 import { threadsFor } from './stream-tables.ts';
 import { verifyBackups } from './verify-backup.ts';
 
@@ -34,7 +33,7 @@ const spaceFloorBytes = 1024 * 1024 * 1024;
  */
 export async function drillBackup(
   context: OperationContext,
-  repository: Repository,
+  repository: VerifiedRepository,
   scratch: ScratchServers,
   id: BackupId,
 ): Promise<DrillResult> {
@@ -45,7 +44,7 @@ export async function drillBackup(
   const elapsedMs = (): number => Math.round(context.clock.monotonicMs() - begunMs);
   const record = async (passed: boolean, bad: readonly string[]): Promise<void> => {
     const drill = { durationMs: elapsedMs() };
-    await recordVerification(context, store, keyring, {
+    await recordVerification(context, repository, {
       backups: [id],
       level: 'restored',
       passed,
@@ -77,14 +76,14 @@ export async function drillBackup(
 }
 
 /** Which objects are bad, all of them: what is recorded so is stored anew by the next backup. */
-async function findDamage(context: OperationContext, repository: Repository, id: BackupId): Promise<string[]> {
+async function findDamage(context: OperationContext, repository: VerifiedRepository, id: BackupId): Promise<string[]> {
   const { bad } = await verifyBackups(context, repository, [id]);
   return bad.map(({ name }) => name);
 }
 
 async function restoreAndCompare(
   context: OperationContext,
-  repository: Repository,
+  repository: VerifiedRepository,
   scratch: ScratchServers,
   manifest: Manifest,
 ): Promise<LoadedBackup> {

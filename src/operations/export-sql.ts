@@ -139,7 +139,7 @@ async function reportHealed(
   if (healed.length === 0) return;
   const bad = healed.map(({ name }) => name);
   const outcome = { backups: [id], level: 'all-chunks' as const, passed: true, objects: null, bad };
-  await recordVerification(context, store, keyring, outcome).catch(() => {});
+  await recordVerification(context, { store, keyring }, outcome).catch(() => {});
 }
 
 class StatementWriter {

@@ -17,7 +17,8 @@ export async function runDrill(
   id: BackupId,
   cause: RunCause,
 ): Promise<DrillResult> {
-  const repository = { store: requireStore(cluster.store), keyring: cluster.keyring };
+  const { keyring, database } = cluster;
+  const repository = { store: requireStore(cluster.store), keyring, database };
   return await underOwnLease(context, cluster, { kind: 'drill', cause, backupId: id }, (held) =>
     drillBackup(held, repository, scratch, id),
   );
@@ -30,7 +31,8 @@ export async function runVerification(
   ids: readonly BackupId[],
   cause: RunCause,
 ): Promise<VerificationResult> {
-  const repository = { store: requireStore(cluster.store), keyring: cluster.keyring };
+  const { keyring, database } = cluster;
+  const repository = { store: requireStore(cluster.store), keyring, database };
   return await underOwnLease(context, cluster, { kind: 'verify', cause }, (held) =>
     verifyBackups(held, repository, ids),
   );

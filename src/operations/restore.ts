@@ -190,7 +190,7 @@ async function load(context: OperationContext, target: RestoreTarget, staging: D
     const outcome = { backups: [id], level: 'restored' as const, passed: true, objects: null };
     const bad = healed.map(({ name }) => name);
     // A repository that takes no writes is no reason not to restore from it.
-    await recordVerification(context, store, keyring, { ...outcome, bad }).catch(() => {});
+    await recordVerification(context, { store, keyring }, { ...outcome, bad }).catch(() => {});
   } catch (error) {
     // Where the reading fails as well, the damage that was met first is what the caller hears of.
     if (isEnclaveManagerError(error, 'damaged')) await verifyBackups(context, target, [id]).catch(() => {});

@@ -1,12 +1,10 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import type { BadObject, StoredChunk } from '#pipeline/worker-protocol.ts';
-import type { ObjectStore } from '#ports/object-store.ts';
 import type { OperationContext } from './context.ts';
 import { checkStoredChunks } from './read-back.ts';
 import { distinctChunks, readManifest } from './read-manifest.ts';
-import { recordVerification } from './record-verification.ts';
+import { recordVerification, type VerifiedRepository } from './record-verification.ts';
 
 export interface VerificationResult {
   readonly backups: readonly BackupId[];
@@ -25,7 +23,7 @@ export interface VerificationResult {
  */
 export async function verifyBackups(
   context: OperationContext,
-  repository: { readonly store: ObjectStore; readonly keyring: OpenedKeyring },
+  repository: VerifiedRepository,
   ids: readonly BackupId[],
 ): Promise<VerificationResult> {
   const { store, keyring } = repository;
@@ -54,7 +52,7 @@ export async function verifyBackups(
   for (const outcome of outcomes) {
     const names = new Set(outcome.backups.flatMap((id) => [...chunksOf.get(id)!]));
     const badNames = bad.map(({ name }) => name).filter((name) => names.has(name));
-    await recordVerification(context, store, keyring, {
+    await recordVerification(context, repository, {
       ...outcome,
       level: 'all-chunks',
       at,

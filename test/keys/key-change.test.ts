@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '#adapters/system/clock.ts';
 import { keyringPath } from '#keys/keyring-paths.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { enrolNode, inviteNode } from '#operations/enrol-node.ts';
@@ -10,7 +11,9 @@ import { restore } from '#operations/restore.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { rollbackRestore } from '#operations/rollback-restore.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
+import { runVerification } from '#operations/recorded-run.ts';
 import { tendKeys } from '#operations/tend-keys.ts';
+import { verifyBackups } from '#operations/verify-backup.ts';
 import { pendingJoinRequests } from '#store/join-requests.ts';
 import { listNodes } from '#store/nodes.ts';
 import { saveSetting, readSetting } from '#store/settings.ts';
@@ -266,5 +269,64 @@ describe('an eviction', () => {
     const back = await tendKeys(context, second, await reopen(context, second));
     expect(back.keyring.membership.nodes.map(({ name }) => name)).toEqual(['host-a', 'host-b']);
     await createBackup(context, back, { kind: 'manual' });
+  });
+});
+
+/** Keys that begin to change once `rotate` is called, and stand still when they have listed what counts, until `goOn`. */
+async function changing() {
+  const { context, host, cluster } = await makeCluster();
+  const { id } = await createBackup(context, cluster, { kind: 'manual' });
+  const [listed, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const store = storeWith(host.store, {
+    put: async (key, bytes) => {
+      if (key.startsWith('keyring/epochs/2/')) {
+        listed.resolve();
+        await goOn.promise;
+      }
+      return await host.store.put(key, bytes);
+    },
+  });
+  const verifying = await reopen(context, host);
+  const change = rotateKeys(context, { ...host, store }, { ...cluster, store });
+  await listed.promise;
+  return { context, host, id, verifying, change, goOn: goOn.resolve };
+}
+const changed = { code: 'lease-held', message: expect.stringContaining('keys of the cluster were changed') };
+const rejected = async (host: TestHost) =>
+  (await readCatalog(host.store, (await reopen(makeContext(), host)).keyring)).rejected;
+
+describe('a verification that ends while the keys change', () => {
+  it('waits until they have, where it has the database, and leaves nothing that does not count', async () => {
+    const { host, id, verifying, change, goOn } = await changing();
+    const waits = Promise.withResolvers<void>();
+    const sleep: typeof systemClock.sleep = async (ms, signal) => {
+      waits.resolve();
+      await systemClock.sleep(ms, signal);
+    };
+    const context = makeContext({ clock: { ...systemClock, sleep } });
+    const outcome = runVerification(context, verifying, [id], 'manual').catch((error: unknown) => error);
+    await waits.promise;
+    goOn();
+    await change;
+    expect([await outcome]).toMatchObject([changed]);
+    expect(await rejected(host)).toEqual([]);
+    const after = await reopen(context, host);
+    expect(await runVerification(context, after, [id], 'manual')).toMatchObject({ failed: [] });
+    expect(await rejected(host)).toEqual([]);
+  });
+
+  it('says that it may count nowhere, where it has the repository alone', async () => {
+    const { context, host, id, verifying, change, goOn } = await changing();
+    const store = storeWith(host.store, {
+      put: async (key, bytes) => {
+        const result = await host.store.put(key, bytes);
+        goOn();
+        await change;
+        return result;
+      },
+    });
+    const { keyring } = verifying;
+    await expect(verifyBackups(context, { store, keyring }, [id])).rejects.toMatchObject(changed);
+    expect(await rejected(host)).toMatchObject([{ path: expect.stringContaining('verifications/'), code: 'forged' }]);
   });
 });

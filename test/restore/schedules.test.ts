@@ -85,13 +85,17 @@ describe('schedules', () => {
     const made = await makeCluster();
     const { context, cluster, host } = made;
     const backup = await createBackup(context, cluster, { kind: 'manual' });
-    await recordVerification(context, host.store, cluster.keyring, {
-      backups: [backup.id],
-      level: 'restored',
-      passed: true,
-      objects: null,
-      drill: { durationMs: 1 },
-    });
+    await recordVerification(
+      context,
+      { store: host.store, keyring: cluster.keyring },
+      {
+        backups: [backup.id],
+        level: 'restored',
+        passed: true,
+        objects: null,
+        drill: { durationMs: 1 },
+      },
+    );
     await sql`DELETE FROM operation_runs`.execute(cluster.database.queries);
 
     const { backup: state, drill } = await schedules(made, new Date());
