@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { OpenedKeyring } from '#keys/keyring.ts';
+import { openColumn } from '#keys/sealed-column.ts';
 import type { Database } from '#ports/database.ts';
 import { readAuditHead } from '#store/audit.ts';
-import { readCaKey } from '#store/ca-keys.ts';
 import { readCluster } from '#store/cluster.ts';
 import { backedUpTables, loadMigrations } from '#store/migrations.ts';
-import { readSetting } from '#store/settings.ts';
+import { sealedColumns as stored } from '#store/sealed-values.ts';
 import { tablesOf, type Queries } from '#store/tables.ts';
 
 /** What the model knows of a database, live or in a backup. */
@@ -62,14 +62,18 @@ async function digestTable(queries: Queries, table: string): Promise<string> {
   return rows[0]!.digest;
 }
 
+/** A database that was replaced before the keys changed is sealed under those of its time, which its readers refuse. */
 async function digestSecrets(queries: Queries, keyring: OpenedKeyring): Promise<string> {
   const opened: string[] = [];
-  const tables = tablesOf(queries);
-  for (const { ca_key_id: id } of await tables.selectFrom('ca_keys').select('ca_key_id').execute())
-    opened.push(`ca_keys ${id} ${(await readCaKey(queries, keyring, id))!.privateKey.toString('hex')}`);
-  const named = await tables.selectFrom('settings').select('name').where('sealed_secret', 'is not', null).execute();
-  for (const { name } of named)
-    opened.push(`settings ${name} ${(await readSetting(queries, keyring, name))!.secret!.toString('hex')}`);
+  for (const { table, column, key } of stored.filter((each) => each.table in sealedColumns)) {
+    const { rows } = await sql<{ key: string; sealed: Buffer }>`
+      SELECT ${sql.ref(key)} AS key, ${sql.ref(column)} AS sealed FROM ${sql.table(table)}
+       WHERE ${sql.ref(column)} IS NOT NULL`.execute(queries);
+    for (const row of rows) {
+      const secret = openColumn(keyring, { table, column, key: row.key }, row.sealed);
+      opened.push(`${table} ${row.key} ${secret.toString('hex')}`);
+    }
+  }
   return `${opened.length} secrets ${createHash('sha256').update(opened.toSorted().join('\n')).digest('hex')}`;
 }
 
