@@ -1,4 +1,5 @@
 // Compares the documentation with the code and with itself: npm run docs.
+import { unknownCommands } from './checks/documented-commands.ts';
 import { brokenLinks } from './checks/links.ts';
 import { changedMigrations } from './checks/migration-checksums.ts';
 import { outdatedPages } from './checks/outdated-pages.ts';
@@ -9,11 +10,13 @@ import { generatedPages } from './pages/generated-pages.ts';
 
 const files = readProjectFiles(projectRoot);
 const textOf = (path: string): string => files.find((file) => file.path === path)?.text ?? '';
+const translated = ['README', 'docs/backup-restore'];
 report(
   [
     ...outdatedPages(files, generatedPages(files)),
     ...brokenLinks(files),
-    ...differentCommands(textOf('README.md'), textOf('README.ja.md'), 'README.ja.md'),
+    ...unknownCommands(files),
+    ...translated.flatMap((page) => differentCommands(textOf(`${page}.md`), textOf(`${page}.ja.md`), `${page}.ja.md`)),
     ...changedMigrations(files),
   ],
   'documentation',
