@@ -6,10 +6,12 @@ import module from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { findPinnedNode, isMusl, root, version, whyNoNode } from './pinned-node.mjs';
+import { findPinnedNode, root, version, whyNoNode } from './pinned-node.mjs';
 
 const main = join(root, 'src/main.ts');
 const exitConfiguration = 10;
+/** Of a loader that does not find a library; the manager never ends so. */
+const exitNotLoaded = 127;
 
 function isNewEnough(current, wanted) {
   const [ours, theirs] = [current, wanted].map((text) => text.split('.').map(Number));
@@ -17,7 +19,7 @@ function isNewEnough(current, wanted) {
   return different === -1 || ours[different] > theirs[different];
 }
 
-function refuse(message, hint) {
+function refuse({ message, hint }) {
   if (process.argv.includes('--json')) {
     process.stdout.write(`${JSON.stringify({ error: { code: 'configuration', message, hint } }, null, 2)}\n`);
   } else {
@@ -68,11 +70,10 @@ function whenParentEnds(act) {
   look.unref();
 }
 
-/** Asked only now: to ask for the C library takes longer than to print the help. */
-function whyItDoesNotStart(node, { message }) {
-  if (!isMusl()) return [`${node} does not start: ${message}`, `Run npm ci in ${root}.`];
-  const why = whyNoNode();
-  return [why.message, why.hint];
+async function notLoaded(node) {
+  const why = (await import('./why-not-started.mjs')).whyNotLoaded(node);
+  if (why === undefined) process.exitCode = exitNotLoaded;
+  else refuse(why);
 }
 
 function runOn(node) {
@@ -82,9 +83,10 @@ function runOn(node) {
   // A terminal sends Ctrl-C to both of us, kill only to this process: the manager may hear it twice.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   if (['start', 'npx'].includes(process.env.npm_lifecycle_event ?? '')) whenParentEnds(() => child.kill('SIGTERM'));
-  child.on('error', (error) => refuse(...whyItDoesNotStart(node, error)));
-  child.on('exit', (code, signal) => {
-    if (signal === null) process.exitCode = code;
+  child.on('error', async (error) => refuse((await import('./why-not-started.mjs')).whyNotSpawned(node, error)));
+  child.on('exit', async (code, signal) => {
+    if (code === exitNotLoaded) await notLoaded(node);
+    else if (signal === null) process.exitCode = code;
     else {
       process.removeAllListeners(signal);
       process.kill(process.pid, signal);
@@ -96,6 +98,5 @@ const pinnedNode = findPinnedNode();
 if (process.versions.node === version || (pinnedNode === undefined && isNewEnough(process.versions.node, version))) {
   await runHere();
 } else if (pinnedNode === undefined) {
-  const { message, hint } = whyNoNode();
-  refuse(message, hint);
+  refuse(whyNoNode());
 } else runOn(pinnedNode);

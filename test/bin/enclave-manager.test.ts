@@ -115,6 +115,56 @@ describe('the launcher', () => {
   });
 });
 
+describe('a pinned Node that does not start', () => {
+  /** As the loader of glibc, or of another C library, ends it. */
+  function pinnedNodeThatSays(said: string, status = 127): void {
+    checkout(otherVersion, "console.log('never');");
+    const node = join(directory, `node_modules/${packageName}/bin/node`);
+    rmSync(node);
+    writeFileSync(node, `#!/bin/sh\necho '${said}' >&2\nexit ${status}\n`, { mode: 0o755 });
+  }
+  const missing = (library: string): string =>
+    `/app/node: error while loading shared libraries: ${library}: cannot open shared object file: No such file or directory`;
+
+  it.each([
+    ['libatomic.so.1', 'apt-get install libatomic1'],
+    ['libstdc++.so.6', 'apt-get install libstdc++6'],
+    ['libother.so.7', 'Install the package of your system'],
+  ])('for want of %s says so, and with 10 what to do', (library, wayOut) => {
+    pinnedNodeThatSays(missing(library));
+    const run = launch('status');
+    expect(run).toMatchObject({ status: 10, signal: null, stdout: '' });
+    expect(run.stderr).toContain(`Error: the Node that comes with us does not start: the shared library ${library} is`);
+    expect(run.stderr).toContain(wayOut);
+    const { error } = JSON.parse(launch('status', '--json').stdout) as { error: Record<string, string> };
+    expect(error['code']).toBe('configuration');
+    expect(error['message']).toContain(library);
+    expect(error['hint']).toContain(wayOut);
+  });
+
+  it('on another C library says what that one says', () => {
+    pinnedNodeThatSays('Error relocating /app/node: __register_atfork: symbol not found');
+    const run = launch('status');
+    expect(run).toMatchObject({ status: 10, stdout: '' });
+    expect(run.stderr).toContain('does not start: Error relocating /app/node: __register_atfork: symbol not found.\n');
+  });
+
+  it('because it is no program says what the system says', () => {
+    checkout(otherVersion, "console.log('never');");
+    const node = join(directory, `node_modules/${packageName}/bin/node`);
+    rmSync(node);
+    writeFileSync(node, 'no program', { mode: 0o644 });
+    const run = launch('status');
+    expect(run).toMatchObject({ status: 10, stdout: '' });
+    expect(run.stderr).toContain(`${node} does not start: spawn ${node} EACCES`);
+  });
+
+  it('is not what a manager is taken for that ends with 127 itself', () => {
+    checkout(otherVersion, 'process.exitCode = 127;');
+    expect(launch()).toEqual({ status: 127, signal: null, stdout: '', stderr: '' });
+  });
+});
+
 describe('the directory for compiled code', () => {
   const printCache = "import { getCompileCacheDir } from 'node:module'; console.log(getCompileCacheDir() ?? 'none');";
 
