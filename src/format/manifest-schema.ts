@@ -7,7 +7,7 @@ import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupSummary } from '#model/backup.ts';
 
 import type { ObjectReference } from './manifest-parts.ts';
-import { readObjectList } from './object-list.ts';
+import { readObjectList, type ReadReferences } from './object-list.ts';
 import {
   base64,
   chunkIdentifier,
@@ -69,13 +69,14 @@ export const explainedObjectList = boundedList(objectReference, { max: maxObject
   (list) => isStrictlyAscending(list.map(({ name }) => name)),
   'is not sorted by name, or has duplicates',
 );
-const objectList = z.unknown().transform((value, context): readonly ObjectReference[] => {
-  const list = readObjectList(value, maxObjects);
-  if (list !== undefined) return list;
-  const { error, data } = explainedObjectList.safeParse(value);
-  for (const { path, message } of error?.issues ?? []) context.addIssue({ code: 'custom', path, message });
-  return data ?? z.NEVER;
-});
+const objectList = (read?: ReadReferences) =>
+  z.unknown().transform((value, context): readonly ObjectReference[] => {
+    const list = readObjectList(value, maxObjects, read);
+    if (list !== undefined) return list;
+    const { error, data } = explainedObjectList.safeParse(value);
+    for (const { path, message } of error?.issues ?? []) context.addIssue({ code: 'custom', path, message });
+    return data ?? z.NEVER;
+  });
 const keyringCopy = z.object({ path: keyringPath, bytes: base64(maxKeyringDocumentCharacters) });
 
 /** The clear, signed part, with the encrypted one as it is stored. */
@@ -85,7 +86,7 @@ export const manifestSchema = z.object({
     (list) => isStrictlyAscending(list.map(({ version }) => version)),
     'is not ascending',
   ),
-  objects: objectList,
+  objects: objectList(),
   keyring: boundedList(keyringCopy, { max: maxKeyringDocuments }).refine(
     (list) => isStrictlyAscending(list.map(({ path }) => path)),
     'is not sorted by path, or has duplicates',
@@ -94,6 +95,10 @@ export const manifestSchema = z.object({
 });
 
 export type StoredManifest = z.infer<typeof manifestSchema>;
+
+/** For one of many manifests: what is a reference that was read before is that one. */
+export const manifestSchemaAfter = (read: ReadReferences): typeof manifestSchema =>
+  manifestSchema.extend({ objects: objectList(read) });
 
 const chunkReference = z.object({ id: chunkIdentifier, rows: ordinal, rowBytes: ordinal.max(maxChunkRowBytes) });
 

@@ -9,7 +9,8 @@ import { manifestPath } from './layout.ts';
 import { openDetails, sealDetails } from './manifest-details.ts';
 import type { ClearManifest, Manifest } from './manifest-parts.ts';
 import { clearContradiction, wholeContradiction } from './manifest-rules.ts';
-import { manifestSchema, maxObjects, type StoredManifest } from './manifest-schema.ts';
+import { manifestSchema, manifestSchemaAfter, maxObjects, type StoredManifest } from './manifest-schema.ts';
+import type { ReadReferences } from './object-list.ts';
 import { checkedPayload } from './signed-payload.ts';
 
 export type { ChunkReference, ClearManifest, Manifest, ObjectReference, TableManifest } from './manifest-parts.ts';
@@ -46,9 +47,19 @@ export function readManifestSummary(bytes: Uint8Array): ClearManifest {
   return clearPart(stored);
 }
 
-/** What a manifest says without its encrypted part, if this cluster signed it: `forged`, `damaged`, `version-incompatible`. */
-export function openManifestSummary(keyring: OpenedKeyring, bytes: Uint8Array): ClearManifest {
-  return clearPart(authenticManifest(keyring, 'the manifest', bytes));
+/**
+ * Opens one of many manifests: what it says without its encrypted part, if this cluster signed it. Objects that are in
+ * `read` come from there. `forged`, `damaged`, `version-incompatible`.
+ */
+export function openerOfSummaries(
+  keyring: OpenedKeyring,
+  read: ReadReferences,
+): (bytes: Uint8Array) => Promise<ClearManifest> {
+  const schema = manifestSchemaAfter(read);
+  return async (bytes) => {
+    const payload = await keyring.verifyAside('manifest', bytes);
+    return clearPart(coherentManifest(keyring, 'the manifest', checkedPayload(schema, 'the manifest', payload)));
+  };
 }
 
 /**
@@ -70,7 +81,10 @@ export function openManifest(keyring: OpenedKeyring, backupId: BackupId, bytes: 
 
 /** What is not signed is not even parsed. */
 function authenticManifest(keyring: OpenedKeyring, what: string, bytes: Uint8Array): StoredManifest {
-  const stored = checkedPayload(manifestSchema, what, keyring.verify('manifest', bytes));
+  return coherentManifest(keyring, what, checkedPayload(manifestSchema, what, keyring.verify('manifest', bytes)));
+}
+
+function coherentManifest(keyring: OpenedKeyring, what: string, stored: StoredManifest): StoredManifest {
   throwContradiction(what, clearContradiction(keyring.clusterId, stored));
   return stored;
 }

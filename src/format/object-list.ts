@@ -9,26 +9,54 @@ const objectDigits = 16;
 const nameLength = idDigits + 1 + objectDigits;
 const dot = 0x2e;
 
-/** `undefined` for what the schema has to explain; members that this version does not know are left out. */
-export function readObjectList(value: unknown, maxLength: number): ObjectReference[] | undefined {
+/** References that were read before, by name: backups name mostly the same objects. */
+export interface ReadReferences {
+  get(name: string): ObjectReference | undefined;
+}
+
+const nothingRead: ReadReferences = { get: () => undefined };
+
+/**
+ * `undefined` for what the schema has to explain; members that this version does not know are left out. What is exactly a
+ * reference that was read before is that one, and is not looked at again.
+ */
+export function readObjectList(
+  value: unknown,
+  maxLength: number,
+  read: ReadReferences = nothingRead,
+): ObjectReference[] | undefined {
   if (!Array.isArray(value) || value.length > maxLength) return undefined;
   const list: ObjectReference[] = [];
   let previous = '';
   for (const entry of value as readonly unknown[]) {
     if (!isObject(entry) || Array.isArray(entry)) return undefined;
-    const { name, sizeBytes, sha256 } = entry;
-    if (!isObjectName(name) || name <= previous) return undefined;
-    if (typeof sizeBytes !== 'number' || !Number.isSafeInteger(sizeBytes) || sizeBytes < 1) return undefined;
-    if (typeof sha256 !== 'string' || sha256.length !== idDigits || !isHex(sha256, 0, idDigits)) return undefined;
-    list.push({ name, sizeBytes, sha256 });
-    previous = name;
+    const reference = readBefore(entry, read) ?? readReference(entry);
+    if (reference === undefined || reference.name <= previous) return undefined;
+    list.push(reference);
+    previous = reference.name;
   }
   return list;
 }
 
-function isObject(
-  value: unknown,
-): value is { readonly name?: unknown; readonly sizeBytes?: unknown; readonly sha256?: unknown } {
+interface Entry {
+  readonly name?: unknown;
+  readonly sizeBytes?: unknown;
+  readonly sha256?: unknown;
+}
+
+function readBefore({ name, sizeBytes, sha256 }: Entry, read: ReadReferences): ObjectReference | undefined {
+  const known = typeof name === 'string' ? read.get(name) : undefined;
+  return known?.name === name && known?.sha256 === sha256 && known?.sizeBytes === sizeBytes ? known : undefined;
+}
+
+function readReference({ name, sizeBytes, sha256 }: Entry): ObjectReference | undefined {
+  if (!isObjectName(name)) return undefined;
+  if (typeof sizeBytes !== 'number' || !Number.isSafeInteger(sizeBytes) || sizeBytes < 1) return undefined;
+  if (typeof sha256 !== 'string' || sha256.length !== idDigits || !isHex(sha256, 0, idDigits)) return undefined;
+  return { name, sizeBytes, sha256 };
+}
+
+function isObject(value: unknown): value is Entry {
   return typeof value === 'object' && value !== null;
 }
 

@@ -61,8 +61,21 @@ export function encodeVerification(keyring: OpenedKeyring, verification: Verific
 
 /** `forged` unless this cluster signed it, `damaged` where it does not fit or lies under another name. */
 export function openVerification(keyring: OpenedKeyring, verificationId: string, bytes: Uint8Array): Verification {
+  return checkedVerification(verificationId, keyring.verify('verification', bytes));
+}
+
+/** The same for one of many, proved while this thread does something else. */
+export async function openVerificationAside(
+  keyring: OpenedKeyring,
+  verificationId: string,
+  bytes: Uint8Array,
+): Promise<Verification> {
+  return checkedVerification(verificationId, await keyring.verifyAside('verification', bytes));
+}
+
+function checkedVerification(verificationId: string, payload: unknown): Verification {
   const path = verificationPath(verificationId);
-  const verification = checkedPayload(verificationSchema, path, keyring.verify('verification', bytes));
+  const verification = checkedPayload(verificationSchema, path, payload);
   if (verification.verificationId === verificationId) return verification;
   throw new EnclaveManagerError('damaged', `${path} holds verification ${verification.verificationId}`);
 }

@@ -1,10 +1,11 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { ClusterId } from '#model/identifiers.ts';
-import type { KeyHistory } from './generations.ts';
+import type { Generation, KeyHistory } from './generations.ts';
 import { sha256Hex } from './keyring-entry.ts';
 import {
   type DocumentType,
   isSignedBy,
+  isSignedByAside,
   parseDocument,
   parsePayload,
   type UnverifiedDocument,
@@ -26,35 +27,58 @@ export function authenticate(
   type: DocumentType,
   bytes: Uint8Array,
 ): AuthenticDocument {
-  const document = parseDocument(bytes, type);
-  if (document.clusterId !== clusterId) {
-    throw forged(type, `belongs to cluster ${document.clusterId}, not to ${clusterId}`);
-  }
-  const keyGeneration =
-    type === 'epoch' ? epochGeneration(history, bytes) : signedGeneration(history, type, bytes, document);
-  return { keyGeneration, payload: parsePayload(document) };
+  const document = parseOwn(clusterId, type, bytes);
+  if (type === 'epoch') return { keyGeneration: epochGeneration(history, bytes), payload: parsePayload(document) };
+  const generation = claimedGeneration(history, type, document);
+  const isSigned = isSignedBy(document, generation.keyGeneration, generation.publicKey);
+  requireAccepted(history, type, bytes, generation, isSigned);
+  return { keyGeneration: generation.keyGeneration, payload: parsePayload(document) };
 }
 
-function signedGeneration(
+/** The payload of one of many documents, proved likewise while this thread does something else. */
+export async function authenticateAside(
+  clusterId: ClusterId,
   history: KeyHistory,
-  type: DocumentType,
+  type: Exclude<DocumentType, 'epoch'>,
   bytes: Uint8Array,
-  document: UnverifiedDocument,
-): number {
+): Promise<unknown> {
+  const document = parseOwn(clusterId, type, bytes);
+  const generation = claimedGeneration(history, type, document);
+  const isSigned = await isSignedByAside(document, generation.keyGeneration, generation.publicKey);
+  requireAccepted(history, type, bytes, generation, isSigned);
+  return parsePayload(document);
+}
+
+function parseOwn(clusterId: ClusterId, type: DocumentType, bytes: Uint8Array): UnverifiedDocument {
+  const document = parseDocument(bytes, type);
+  if (document.clusterId === clusterId) return document;
+  throw forged(type, `belongs to cluster ${document.clusterId}, not to ${clusterId}`);
+}
+
+function claimedGeneration(history: KeyHistory, type: DocumentType, document: UnverifiedDocument): Generation {
   const [signature, ...others] = document.signatures;
   if (signature === undefined || others.length > 0) throw forged(type, 'carries more than one signature');
   const generation = history.generations.get(signature.keyGeneration);
   if (generation === undefined) {
     throw forged(type, `is signed by key generation ${signature.keyGeneration}, which the keyring does not lead to`);
   }
-  if (!isSignedBy(document, generation.keyGeneration, generation.publicKey)) {
+  return generation;
+}
+
+function requireAccepted(
+  history: KeyHistory,
+  type: DocumentType,
+  bytes: Uint8Array,
+  generation: Generation,
+  isSigned: boolean,
+): void {
+  if (!isSigned) {
     throw forged(type, `carries a signature that the cluster key ${generation.fingerprint} did not make`);
   }
   const isNewest = generation === history.newest.generation;
   if (!isNewest && !history.acceptedPast.has(sha256Hex(bytes))) {
     throw forged(type, `is of key generation ${generation.keyGeneration} and was not accepted when that ended`);
   }
-  return generation.keyGeneration;
 }
 
 /** Epoch documents were checked when the history was resolved. */

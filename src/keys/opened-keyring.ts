@@ -1,7 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { ClusterId, CredentialId, NodeId } from '#model/identifiers.ts';
-import { authenticate } from './authenticity.ts';
+import { authenticate, authenticateAside } from './authenticity.ts';
 import { deriveCatalogCacheKey, deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
 import type { KeyHistory } from './generations.ts';
 import type { KeyringDocument, RejectedDocument } from './keyring-entry.ts';
@@ -49,6 +49,8 @@ export interface OpenedKeyring {
    * be read. A document signed by an earlier generation counts only if it is in the accepted past of the newest.
    */
   verify(type: DocumentType, bytes: Uint8Array): unknown;
+  /** The same for one of many: rejects with what `verify` throws, and leaves this thread free meanwhile. */
+  verifyAside(type: 'manifest' | 'verification', bytes: Uint8Array): Promise<unknown>;
   /** Throws `not-permitted` on a host that is not a member, `no-key` where the signing key cannot be opened. */
   sign(type: DocumentType, payload: object): Buffer;
   /**
@@ -120,6 +122,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     epochKeys,
     epochsOpenableBy: (node) => epochsOpenableBy(parts, node),
     verify: (type, bytes) => authenticate(clusterId, history, type, bytes).payload,
+    verifyAside: (type, bytes) => authenticateAside(clusterId, history, type, bytes),
     sign: (type, payload) => signDocument(type, clusterId, payload, [signer()]),
     catalogCacheKey: () => catalogCacheKey(parts),
     wrapRootKeys: (recipient) => wrapRootKeys(parts, recipient, signer()),

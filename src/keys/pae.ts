@@ -7,10 +7,20 @@
  * Source: DSSE protocol, "Signature Definition" (PAE), with our own labels in place of `DSSEv1`.
  */
 export function encodeFields(label: string, fields: readonly (string | number | Uint8Array)[]): Buffer {
-  const parts: Buffer[] = [Buffer.from(label, 'ascii')];
+  const parts: (string | Uint8Array)[] = [label];
   for (const field of fields) {
-    const bytes = typeof field === 'object' ? Buffer.from(field) : Buffer.from(String(field), 'utf8');
-    parts.push(Buffer.from(` ${bytes.length} `, 'ascii'), bytes);
+    const part = typeof field === 'number' ? String(field) : field;
+    parts.push(` ${Buffer.byteLength(part)} `, part);
   }
-  return Buffer.concat(parts);
+  // Written in place: a signed field may be a large part of the memory there is.
+  const encoded = Buffer.allocUnsafe(parts.reduce((length, part) => length + Buffer.byteLength(part), 0));
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === 'string') at += encoded.write(part, at, 'utf8');
+    else {
+      encoded.set(part, at);
+      at += part.length;
+    }
+  }
+  return encoded;
 }

@@ -1,4 +1,5 @@
 import { type KeyObject, sign, verify } from 'node:crypto';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { type ClusterId, isUuid } from '#model/identifiers.ts';
@@ -55,6 +56,7 @@ export interface Signer {
 }
 
 const documentFormatVersion = 1;
+const verifyAside = promisify(verify);
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -100,7 +102,8 @@ export function parseDocument(bytes: Uint8Array, expectedType: DocumentType): Un
   if (bytes.length > limit) {
     throw damaged(expectedType, `has ${bytes.length} bytes, more than the limit of ${limit}`);
   }
-  const value = parseJson(bytes, expectedType);
+  const text = decodeText(bytes, expectedType);
+  const value = parseJson(text, expectedType);
   checkFormatVersion(value, expectedType);
   const parsed = documentSchema.safeParse(value);
   if (!parsed.success) throw damaged(expectedType, 'does not have the members of a signed document');
@@ -110,7 +113,7 @@ export function parseDocument(bytes: Uint8Array, expectedType: DocumentType): Un
     throw damaged(expectedType, 'carries two signatures of one key generation');
   }
   const document = { type: expectedType, formatVersion, clusterId, payloadText: payload, signatures };
-  if (!encodeDocument(document).equals(bytes)) throw damaged(expectedType, 'is not spelled as a signed document is');
+  if (spelled(document) !== text) throw damaged(expectedType, 'is not spelled as a signed document is');
   return document;
 }
 
@@ -129,14 +132,28 @@ export function signDocument(
       keyGeneration,
       signature: sign(null, signedBytes(unsigned, keyGeneration), privateKey).toString('base64'),
     }));
-  return encodeDocument({ ...unsigned, signatures });
+  return Buffer.from(spelled({ ...unsigned, signatures }));
 }
 
 /** True when the document carries a signature of `keyGeneration` that `verifyKey` made. */
 export function isSignedBy(document: UnverifiedDocument, keyGeneration: number, verifyKey: KeyObject): boolean {
-  const signature = document.signatures.find((candidate) => candidate.keyGeneration === keyGeneration);
-  if (signature === undefined) return false;
-  return verify(null, signedBytes(document, keyGeneration), verifyKey, Buffer.from(signature.signature, 'base64'));
+  const signature = signatureOf(document, keyGeneration);
+  return signature !== undefined && verify(null, signedBytes(document, keyGeneration), verifyKey, signature);
+}
+
+/** The same, computed beside this thread: most of what many documents cost. */
+export async function isSignedByAside(
+  document: UnverifiedDocument,
+  keyGeneration: number,
+  verifyKey: KeyObject,
+): Promise<boolean> {
+  const signature = signatureOf(document, keyGeneration);
+  return signature !== undefined && verifyAside(null, signedBytes(document, keyGeneration), verifyKey, signature);
+}
+
+function signatureOf({ signatures }: UnverifiedDocument, keyGeneration: number): Buffer | undefined {
+  const found = signatures.find((candidate) => candidate.keyGeneration === keyGeneration);
+  return found && Buffer.from(found.signature, 'base64');
 }
 
 /** The payload as a JSON value; `damaged` when it is not JSON. */
@@ -148,9 +165,9 @@ export function parsePayload(document: UnverifiedDocument): unknown {
   }
 }
 
-function encodeDocument({ type, formatVersion, clusterId, payloadText, signatures }: UnverifiedDocument): Buffer {
+function spelled({ type, formatVersion, clusterId, payloadText, signatures }: UnverifiedDocument): string {
   const ordered = signatures.map(({ keyGeneration, signature }) => ({ keyGeneration, signature }));
-  return Buffer.from(JSON.stringify({ type, formatVersion, clusterId, payload: payloadText, signatures: ordered }));
+  return JSON.stringify({ type, formatVersion, clusterId, payload: payloadText, signatures: ordered });
 }
 
 function signedBytes(document: UnverifiedDocument, keyGeneration: number): Buffer {
@@ -158,9 +175,17 @@ function signedBytes(document: UnverifiedDocument, keyGeneration: number): Buffe
   return encodeFields('enclave-manager/1/signature', [type, formatVersion, clusterId, keyGeneration, payloadText]);
 }
 
-function parseJson(bytes: Uint8Array, type: DocumentType): unknown {
+/** Every text is of one sequence of bytes: a mark at its begin is kept, and what is not UTF-8 is refused. */
+function decodeText(bytes: Uint8Array, type: DocumentType): string {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw damaged(type, 'is not JSON in UTF-8', cause);
+  }
+}
+
+function parseJson(text: string, type: DocumentType): unknown {
+  try {
     return parseBoundedJson(text, envelopeLimits);
   } catch (cause) {
     throw damaged(type, 'is not JSON in UTF-8', cause);

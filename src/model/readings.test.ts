@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { idleVerifications, readingsToSpellOut } from './readings.ts';
-import { foldVerifications, type VerificationFacts } from './verified.ts';
+import { foldNamed } from './verified.fixture.ts';
+import type { VerificationFacts } from './verified.ts';
 
 const anyName = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
 const anyBackupId = fc.constantFrom('1', '2', '3', '4');
@@ -26,8 +27,7 @@ function said(
   all: readonly { readonly id: string; readonly objects: readonly string[] }[],
   verifications: readonly VerificationFacts[],
 ) {
-  const facts = all.map(({ id, objects }) => ({ summary: { id }, objects: objects.map((name) => ({ name })) }));
-  const folded = foldVerifications(facts, verifications);
+  const folded = foldNamed(all, verifications);
   const needed = [...new Set(kept.flatMap(({ objects }) => objects))].toSorted();
   return {
     backups: kept.map(({ id }) => folded.of(id)),

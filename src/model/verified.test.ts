@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { foldVerifications, timeByStore, type VerificationFacts } from './verified.ts';
+import { foldNamed } from './verified.fixture.ts';
+import { timeByStore, type VerificationFacts } from './verified.ts';
 
 const at = (day: number): string => new Date(Date.UTC(2026, 10, day)).toISOString();
-const backup = (id: string, ...objects: string[]) => ({ summary: { id }, objects: objects.map((name) => ({ name })) });
+const backup = (id: string, ...objects: string[]) => ({ id, objects });
 
 function verification(day: number, parts: Partial<VerificationFacts>): VerificationFacts {
   return {
@@ -22,13 +23,13 @@ const [a, b] = [backup('A', 'x', 'y'), backup('B', 'y', 'z')];
 
 describe('what verifications say of a backup', () => {
   it('is nothing where there is none', () => {
-    const folded = foldVerifications([a], []);
+    const folded = foldNamed([a], []);
     expect(folded.of('A')).toEqual({ verified: null, lastDrill: null });
     expect(folded.badObjects.size + folded.readAt.size).toBe(0);
   });
 
   it('is the newest level, and the age of the chunk that was read longest ago', () => {
-    const folded = foldVerifications(
+    const folded = foldNamed(
       [a, b],
       [
         verification(1, { backups: ['A'], level: 'new-chunks', objects: ['x', 'y'] }),
@@ -40,19 +41,19 @@ describe('what verifications say of a backup', () => {
   });
 
   it('is nothing as long as one of its objects was never read', () => {
-    const folded = foldVerifications([b], [verification(1, { backups: ['B'], level: 'new-chunks', objects: ['z'] })]);
+    const folded = foldNamed([b], [verification(1, { backups: ['B'], level: 'new-chunks', objects: ['z'] })]);
     expect(folded.of('B').verified).toBeNull();
   });
 
   it('is nothing after one that failed, until another passes', () => {
     const failed = verification(2, { passed: false, bad: ['x'] });
-    const before = foldVerifications([a], [verification(1, {}), failed]);
+    const before = foldNamed([a], [verification(1, {}), failed]);
     expect(before.of('A').verified).toBeNull();
     expect(before.badObjects).toEqual(new Set(['x']));
     // The failed one proves nothing of what it read.
     expect(before.readAt.get('y')).toBe(Date.parse(at(1)));
 
-    const after = foldVerifications([a], [verification(3, {}), verification(1, {}), failed]);
+    const after = foldNamed([a], [verification(3, {}), verification(1, {}), failed]);
     expect(after.of('A').verified).toEqual({ at: at(3), level: 'all-chunks', oldestReadAt: at(3) });
     expect(after.badObjects).toEqual(new Set(['x']));
   });
@@ -60,15 +61,15 @@ describe('what verifications say of a backup', () => {
   it('is nothing for a backup that shares an object found bad for another, until one reads it again', () => {
     const passed = verification(1, { backups: ['A', 'B'] });
     const failed = verification(2, { backups: ['A'], passed: false, bad: ['y'] });
-    expect(foldVerifications([a, b], [passed, failed]).of('B').verified).toBeNull();
+    expect(foldNamed([a, b], [passed, failed]).of('B').verified).toBeNull();
     const again = verification(3, { backups: ['B'] });
-    const after = foldVerifications([a, b], [passed, failed, again]);
+    const after = foldNamed([a, b], [passed, failed, again]);
     expect([after.of('A').verified, after.of('B').verified?.at]).toEqual([null, at(3)]);
   });
 
   it('is nothing where one passed and one failed at the same moment', () => {
     const facts = [verification(1, {}), verification(1, { passed: false, bad: ['x'] })];
-    for (const order of [facts, facts.toReversed()]) expect(foldVerifications([a], order).of('A').verified).toBeNull();
+    for (const order of [facts, facts.toReversed()]) expect(foldNamed([a], order).of('A').verified).toBeNull();
   });
 
   it('counts a success as old, and a failure as new, as clock of host and store allow', () => {
@@ -79,13 +80,13 @@ describe('what verifications say of a backup', () => {
   });
 
   it('remembers a bad object also of one that passed because another object served', () => {
-    const folded = foldVerifications([a], [verification(1, { bad: ['y'] })]);
+    const folded = foldNamed([a], [verification(1, { bad: ['y'] })]);
     expect(folded.of('A').verified).toMatchObject({ level: 'all-chunks' });
     expect(folded.badObjects).toEqual(new Set(['y']));
   });
 
   it('names the newest drill, also a failed one, whatever was verified since', () => {
-    const folded = foldVerifications(
+    const folded = foldNamed(
       [a],
       [
         verification(1, { level: 'restored', drill: { durationMs: 5 } }),
@@ -108,7 +109,7 @@ describe('what verifications say of a backup', () => {
       fc.property(fc.uniqueArray(facts, { selector: ({ day }) => day }), fc.array(fc.nat()), (list, order) => {
         const all = list.map(({ day, ...parts }) => verification(day, parts));
         const shuffled = all.map((each, index) => ({ each, at: order[index] ?? 0 })).toSorted((l, r) => l.at - r.at);
-        const [first, second] = [all, shuffled.map(({ each }) => each)].map((each) => foldVerifications([a, b], each));
+        const [first, second] = [all, shuffled.map(({ each }) => each)].map((each) => foldNamed([a, b], each));
         expect([first!.of('A'), first!.of('B')]).toEqual([second!.of('A'), second!.of('B')]);
         expect(Object.fromEntries(first!.readAt)).toEqual(Object.fromEntries(second!.readAt));
       }),

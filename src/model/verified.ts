@@ -1,28 +1,31 @@
 import type { BackupSummary, LastDrill, Verified } from './backup.ts';
 import type { BackupId } from './identifiers.ts';
 
-/** The part of a signed verification that this rule needs. */
-export interface VerificationFacts {
+/** The part of a signed verification that this rule needs. `Names`: how a list of objects is told. */
+export interface VerificationFacts<Names = readonly string[]> {
   readonly backups: readonly BackupId[];
   readonly level: Verified['level'];
   readonly at: string;
   readonly passed: boolean;
   /** Object names that were read; `null`: every object of its backups. */
-  readonly objects: readonly string[] | null;
-  readonly bad: readonly string[];
+  readonly objects: Names | null;
+  readonly bad: Names;
   readonly drill: { readonly durationMs: number } | null;
 }
 
 interface BackupFacts {
   readonly summary: Pick<BackupSummary, 'id'>;
-  readonly objects: readonly { readonly name: string }[];
+  readonly objects: ObjectNumbers;
 }
+
+/** Objects told by a number each, from 0 up: there may be millions of mentions. */
+type ObjectNumbers = Uint32Array;
 
 export interface FoldedVerifications {
   of(id: BackupId): { readonly verified: Verified | null; readonly lastDrill: LastDrill | null };
-  readonly badObjects: ReadonlySet<string>;
-  /** When each object was last read back and found good, in milliseconds since the epoch. */
-  readonly readAt: ReadonlyMap<string, number>;
+  readonly badObjects: ReadonlySet<number>;
+  /** When each object was last read back and found good, in milliseconds since the epoch; NaN for never. */
+  readonly readAt: Float64Array;
 }
 
 /**
@@ -40,33 +43,33 @@ export function timeByStore({ at, passed }: Pick<VerificationFacts, 'at' | 'pass
  */
 export function foldVerifications(
   backups: readonly BackupFacts[],
-  verifications: readonly VerificationFacts[],
+  verifications: readonly VerificationFacts<ObjectNumbers>[],
+  objectCount: number,
 ): FoldedVerifications {
-  const ordered = verifications.toSorted(
-    (a, b) => Date.parse(a.at) - Date.parse(b.at) || Number(b.passed) - Number(a.passed),
-  );
+  const ordered = inOrderOfTime(verifications);
   const objectsOf = new Map(backups.map(({ summary, objects }) => [summary.id, objects]));
-  const namesOf = (id: BackupId): readonly string[] => (objectsOf.get(id) ?? []).map(({ name }) => name);
-  const readAt = new Map<string, number>();
-  const badObjects = new Set<string>();
-  const lost = new Set<string>();
-  for (const verification of ordered) {
-    const at = Date.parse(verification.at);
-    for (const name of verification.objects ?? verification.backups.flatMap(namesOf)) {
-      if (!verification.passed) continue;
-      readAt.set(name, at);
-      lost.delete(name);
+  const readAt = new Float64Array(objectCount).fill(Number.NaN);
+  const badObjects = new Set<number>();
+  const lost = new Set<number>();
+  for (const { at, passed, objects, backups: read, bad } of ordered) {
+    const atMs = Date.parse(at);
+    const lists = passed ? (objects === null ? read.map((id) => objectsOf.get(id) ?? noObjects) : [objects]) : [];
+    for (const list of lists) {
+      for (const object of list) {
+        readAt[object] = atMs;
+        lost.delete(object);
+      }
     }
-    for (const name of verification.bad) {
-      badObjects.add(name);
-      if (!verification.passed) lost.add(name);
+    for (const object of bad) {
+      badObjects.add(object);
+      if (!passed) lost.add(object);
     }
   }
   const newestOf = newestPerBackup(ordered);
   const drillOf = newestPerBackup(ordered.filter(({ drill }) => drill !== null));
   return {
     of: (id) => ({
-      verified: verifiedOf(newestOf.get(id), objectsOf.get(id) ?? [], readAt, lost),
+      verified: verifiedOf(newestOf.get(id), objectsOf.get(id) ?? noObjects, readAt, lost),
       lastDrill: drillResult(drillOf.get(id)),
     }),
     badObjects,
@@ -74,26 +77,38 @@ export function foldVerifications(
   };
 }
 
-function newestPerBackup(ordered: readonly VerificationFacts[]): Map<BackupId, VerificationFacts> {
+type NumberedFacts = VerificationFacts<ObjectNumbers>;
+
+const noObjects = new Uint32Array();
+
+/** Of one time, what failed is later. */
+function inOrderOfTime(verifications: readonly NumberedFacts[]): NumberedFacts[] {
+  return verifications
+    .map((facts) => ({ facts, atMs: Date.parse(facts.at) }))
+    .toSorted((a, b) => a.atMs - b.atMs || Number(b.facts.passed) - Number(a.facts.passed))
+    .map(({ facts }) => facts);
+}
+
+function newestPerBackup(ordered: readonly NumberedFacts[]): Map<BackupId, NumberedFacts> {
   return new Map(ordered.flatMap((verification) => verification.backups.map((id) => [id, verification] as const)));
 }
 
 function verifiedOf(
-  newest: VerificationFacts | undefined,
-  objects: BackupFacts['objects'],
-  readAt: ReadonlyMap<string, number>,
-  lost: ReadonlySet<string>,
+  newest: NumberedFacts | undefined,
+  objects: ObjectNumbers,
+  readAt: Float64Array,
+  lost: ReadonlySet<number>,
 ): Verified | null {
   if (newest === undefined || !newest.passed) return null;
   let oldest = Date.parse(newest.at);
-  for (const { name } of objects) {
-    const at = readAt.get(name);
-    if (at === undefined || (lost.size > 0 && lost.has(name))) return null;
+  for (const object of objects) {
+    const at = readAt[object]!;
+    if (Number.isNaN(at) || (lost.size > 0 && lost.has(object))) return null;
     if (at < oldest) oldest = at;
   }
   return { at: newest.at, level: newest.level, oldestReadAt: new Date(oldest).toISOString() };
 }
 
-function drillResult(drill: VerificationFacts | undefined): LastDrill | null {
+function drillResult(drill: NumberedFacts | undefined): LastDrill | null {
   return drill?.drill ? { at: drill.at, passed: drill.passed, durationMs: drill.drill.durationMs } : null;
 }

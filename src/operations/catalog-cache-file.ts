@@ -1,7 +1,7 @@
 /**
  * What a host keeps of documents that it found authentic (`ports/catalog-cache.ts`):
  *
- *   HMAC-SHA-256 (32) | zstd of: length of the JSON (u32) | number of objects (u32) | JSON | object table | lists (u32 each)
+ *   HMAC-SHA-256 (32) | zstd of: number of places (u32) | number of objects (u32) | places (u32 each) | object table | JSON
  *
  * The JSON is `[manifests, verifications]`, each document with the lengths of its lists; these follow each other in the
  * order of the documents and name objects by their place in the table. The MAC covers everything and whose it is, so bytes
@@ -9,15 +9,14 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import type { Verification } from '#format/verification.ts';
 import { encodeFields } from '#keys/pae.ts';
 import type { BackupSummary } from '#model/backup.ts';
 import { productVersion } from '#model/product.ts';
 import type { StoredObject } from '#ports/object-store.ts';
-import { entryBytes, ObjectTable, ObjectTableWriter } from './object-table.ts';
-import type { ManifestFacts, RecordedDocument, RememberedRecord } from './read-record.ts';
+import { entryBytes, ObjectTable } from './object-table.ts';
+import type { ManifestFacts, RecordedDocument, RememberedRecord, VerificationFacts } from './read-record.ts';
 
-const formatVersion = 1;
+const formatVersion = 2;
 const macBytes = 32;
 const headerBytes = 8;
 /** More than this is not kept: so large a repository is read anew each time. */
@@ -36,7 +35,7 @@ type KeptManifest = readonly [...Listed, BackupSummary, objects: number];
 /** `null` objects: all of its backups. */
 type KeptVerification = readonly [
   ...Listed,
-  Omit<Verification, 'objects' | 'bad'>,
+  Omit<VerificationFacts, 'objects' | 'bad'>,
   objects: number | null,
   bad: number,
 ];
@@ -44,31 +43,44 @@ type Index = readonly [readonly KeptManifest[], readonly KeptVerification[]];
 
 /** `undefined` for more than is kept. */
 export function encodeCatalogCache(owner: CacheOwner, record: RememberedRecord): Buffer | undefined {
-  const table = new ObjectTableWriter();
-  const places: number[] = [];
-  const keep = (list: readonly number[]): number => {
-    for (const place of list) places.push(place);
-    return list.length;
+  const lists: Uint32Array[] = [];
+  const keep = (places: Uint32Array): number => {
+    lists.push(places);
+    return places.length;
   };
-  const keepNames = (names: readonly string[]): number => keep(names.map((name) => table.placeOfName(name)));
   const index: Index = [
-    record.manifests.map(({ object, facts }) => {
-      const objects = keep(facts.objects.map((reference) => table.place(reference)));
-      return [...listed(object), facts.summary, objects];
-    }),
+    record.manifests.map(({ object, facts }) => [...listed(object), facts.summary, keep(facts.objects)]),
     record.verifications.map(({ object, facts: { objects, bad, ...facts } }) => {
-      return [...listed(object), facts, objects === null ? null : keepNames(objects), keepNames(bad)];
+      return [...listed(object), facts, objects === null ? null : keep(objects), keep(bad)];
     }),
   ];
-  const json = Buffer.from(JSON.stringify(index));
-  const entries = table.bytes();
-  const header = Buffer.alloc(headerBytes);
-  header.writeUInt32LE(json.length, 0);
-  header.writeUInt32LE(entries.length / entryBytes, 4);
-  const body = Buffer.concat([header, json, entries, Buffer.from(Uint32Array.from(places).buffer)]);
-  if (body.length > maxBodyBytes) return undefined;
+  const json = JSON.stringify(index);
+  const { entries, places } = compacted(record.table, lists);
+  const length = headerBytes + places.byteLength + entries.length + Buffer.byteLength(json);
+  if (length > maxBodyBytes) return undefined;
+  const body = Buffer.allocUnsafe(length);
+  body.writeUInt32LE(places.length, 0);
+  body.writeUInt32LE(entries.length / entryBytes, 4);
+  body.set(Buffer.from(places.buffer), headerBytes);
+  body.set(entries, headerBytes + places.byteLength);
+  body.write(json, headerBytes + places.byteLength + entries.length);
   const packed = zstdCompressSync(body, fastest);
   return Buffer.concat([mac(owner, packed), packed]);
+}
+
+/** The lists one after another, and a table of what they name: the one at hand may have more. */
+function compacted(table: ObjectTable, lists: readonly Uint32Array[]): { entries: Buffer; places: Uint32Array } {
+  const places = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
+  const named: number[] = [];
+  const moved = new Int32Array(table.length).fill(-1);
+  let end = 0;
+  for (const list of lists) {
+    for (const place of list) {
+      if (moved[place] === -1) moved[place] = named.push(place) - 1;
+      places[end++] = moved[place]!;
+    }
+  }
+  return { entries: table.entriesOf(named), places };
 }
 
 /** `undefined` for what is damaged, another version's or another owner's. */
@@ -76,28 +88,24 @@ export function decodeCatalogCache(owner: CacheOwner, bytes: Buffer): Remembered
   const packed = bytes.subarray(macBytes);
   if (bytes.length < macBytes || !timingSafeEqual(mac(owner, packed), bytes.subarray(0, macBytes))) return undefined;
   const body = zstdDecompressSync(packed, { maxOutputLength: maxBodyBytes });
-  const entriesBegin = headerBytes + body.readUInt32LE(0);
-  const placesBegin = entriesBegin + body.readUInt32LE(4) * entryBytes;
+  const entriesBegin = headerBytes + body.readUInt32LE(0) * 4;
+  const jsonBegin = entriesBegin + body.readUInt32LE(4) * entryBytes;
+  // Copies, so that neither is kept in memory for the other's sake, nor for that of the text.
+  const places = new Uint32Array(Uint8Array.from(body.subarray(headerBytes, entriesBegin)).buffer);
+  const table = new ObjectTable(Buffer.from(body.subarray(entriesBegin, jsonBegin)));
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- The MAC says that it was encoded here.
-  const [manifests, verifications] = JSON.parse(body.toString('utf8', headerBytes, entriesBegin)) as Index;
-  const table = new ObjectTable(body.subarray(entriesBegin, placesBegin));
-  let at = placesBegin;
-  const next = <T>(count: number, read: (place: number) => T): T[] => {
-    // oxlint-disable-next-line unicorn/no-new-array -- Filled at once; growing two million entries takes longer than reading them.
-    const list = new Array<T>(count);
-    for (let index = 0; index < count; index += 1, at += 4) list[index] = read(body.readUInt32LE(at));
-    return list;
-  };
+  const [manifests, verifications] = JSON.parse(body.toString('utf8', jsonBegin)) as Index;
+  let at = 0;
+  const next = (count: number): Uint32Array => places.subarray(at, (at += count));
   return {
+    table,
     manifests: manifests.map(([key, size, modified, version, summary, objects]): RecordedDocument<ManifestFacts> => {
-      const facts = { summary, objects: next(objects, (place) => table.reference(place)) };
-      return { object: stored([key, size, modified, version]), facts };
+      return { object: stored([key, size, modified, version]), facts: { summary, objects: next(objects) } };
     }),
     verifications: verifications.map(
-      ([key, size, modified, version, facts, objects, bad]): RecordedDocument<Verification> => {
-        const named = objects === null ? null : next(objects, (place) => table.name(place));
-        const badNames = next(bad, (place) => table.name(place));
-        return { object: stored([key, size, modified, version]), facts: { ...facts, objects: named, bad: badNames } };
+      ([key, size, modified, version, facts, objects, bad]): RecordedDocument<VerificationFacts> => {
+        const read = objects === null ? null : next(objects);
+        return { object: stored([key, size, modified, version]), facts: { ...facts, objects: read, bad: next(bad) } };
       },
     ),
   };

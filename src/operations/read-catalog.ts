@@ -6,12 +6,21 @@ import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupSummary, CatalogEntry } from '#model/backup.ts';
 import type { BackupId, NodeId } from '#model/identifiers.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
-import { foldVerifications, timeByStore } from '#model/verified.ts';
-import { readRecord, type ManifestFacts, type Rejected, type RepositoryRecord } from './read-record.ts';
+import { type FoldedVerifications, foldVerifications, timeByStore } from '#model/verified.ts';
+import type { ObjectTable } from './object-table.ts';
+import {
+  readRecord,
+  type ManifestFacts,
+  type RecordedDocument,
+  type Rejected,
+  type RepositoryRecord,
+  type VerificationFacts,
+} from './read-record.ts';
 
 /** A backup as the repository shows it, with the objects it needs. */
 export interface CatalogBackup {
   readonly entry: CatalogEntry;
+  /** Made when it is asked for; the same object is the same reference in every list. */
   readonly objects: readonly ObjectReference[];
 }
 
@@ -42,28 +51,74 @@ export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | u
   return catalogOf(keyring, await readRecord(store, keyring));
 }
 
-/** What the documents say together, for a host with these keys. */
+/**
+ * What the documents say together, for a host with these keys. Lists of objects are spelled out for whoever asks for them:
+ * there may be millions of entries, and who lists backups needs none.
+ */
 export function catalogOf(keyring: OpenedKeyring | undefined, record: RepositoryRecord): Catalog {
-  const manifests = record.manifests.map(({ facts }) => facts);
-  const verifications = record.verifications.map(({ facts, object: { key: path, modifiedAt } }) => {
-    return { ...facts, path, modifiedAt, at: timeByStore(facts, modifiedAt) };
-  });
+  const { table, manifests } = record;
+  const folded = foldRecord(record);
   const authentic = keyring === undefined ? 'unknown' : true;
-  const folded = foldVerifications(manifests, verifications);
   const openers = keyring === undefined ? () => [] : openersBy(keyring);
-  const backups = manifests.map(({ summary, objects }) => {
+  const backups = manifests.map(({ facts: { summary, objects } }): CatalogBackup => {
     const { verified, lastDrill } = folded.of(summary.id);
-    const openableBy = openers(summary);
-    return { entry: { ...summary, authentic, verified, lastDrill, openableBy } as const, objects };
+    const entry = { ...summary, authentic, verified, lastDrill, openableBy: openers(summary) } as const;
+    return {
+      entry,
+      get objects() {
+        return table.references(objects);
+      },
+    };
   });
+  const badObjects = once(() => new Set(table.names(Uint32Array.from(folded.badObjects))));
+  const readAt = once(() => readTimes(table, folded.readAt));
+  const verifications = once(() => record.verifications.map((document) => spelledOut(table, document)));
   return {
     backups: backups.toSorted((a, b) => newestFirst(a.entry, b.entry)),
     rejected: record.rejected,
-    badObjects: folded.badObjects,
-    readAt: folded.readAt,
-    verifications,
-    highestSequence: keyring === undefined ? 0 : highestOf(manifests),
+    get badObjects() {
+      return badObjects();
+    },
+    get readAt() {
+      return readAt();
+    },
+    get verifications() {
+      return verifications();
+    },
+    highestSequence: keyring === undefined ? 0 : highestOf(manifests.map(({ facts }) => facts)),
   };
+}
+
+function foldRecord({ table, manifests, verifications }: RepositoryRecord): FoldedVerifications {
+  const numbers = (places: Uint32Array): Uint32Array => table.numbersOfNames(places);
+  return foldVerifications(
+    manifests.map(({ facts: { summary, objects } }) => ({ summary, objects: numbers(objects) })),
+    verifications.map(({ facts, object }) => {
+      const objects = facts.objects && numbers(facts.objects);
+      return { ...facts, objects, bad: numbers(facts.bad), at: timeByStore(facts, object.modifiedAt) };
+    }),
+    table.length,
+  );
+}
+
+function readTimes(table: ObjectTable, readAt: Float64Array): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const [place, at] of readAt.entries()) if (!Number.isNaN(at)) times.set(table.name(place), at);
+  return times;
+}
+
+function spelledOut(
+  table: ObjectTable,
+  { object: { key: path, modifiedAt }, facts }: RecordedDocument<VerificationFacts>,
+): StoredVerification {
+  const objects = facts.objects && table.names(facts.objects);
+  const at = timeByStore(facts, modifiedAt);
+  return { ...facts, objects, bad: table.names(facts.bad), path, modifiedAt, at };
+}
+
+function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 const highestOf = (manifests: readonly ManifestFacts[]): number =>

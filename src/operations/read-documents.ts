@@ -1,64 +1,59 @@
 import type { ObjectStore, StoredObject } from '#ports/object-store.ts';
 import { listBounded } from './list-bounded.ts';
 
-/** Documents asked for at once, and their bytes together by what the listing says. */
+/** Documents worked on at once, and their bytes together by what the listing says. */
 const maxAtOnce = 16;
 const maxBytesAtOnce = 32 * 1024 * 1024;
 /** A listing that belittles an object gets no more than this of it into memory. */
 const leastLimitBytes = 1024 * 1024;
 
-/** A document that is there, or what reading it failed with. */
-export interface ReadDocument {
-  readonly object: StoredObject;
-  /** Throws what the store threw. */
-  bytes(): Buffer;
-}
-
 /**
- * Every object below a prefix, in key order: read, several at once and in bounded memory, unless `isKnown` says that it
- * need not be; then it comes without its bytes. What went away since it was listed is left out.
+ * What `work` makes of every object below a prefix, in key order: several at once and in bounded memory. Rejects with the
+ * first failure in that order; `undefined` is left out.
  */
-export async function* readDocuments(
+export async function* workThrough<T>(
   store: ObjectStore,
   prefix: string,
-  maxBytes: number,
-  isKnown: (object: StoredObject) => boolean = () => false,
-): AsyncGenerator<ReadDocument> {
-  const waiting: { readonly object: StoredObject; readonly read: Promise<(() => Buffer) | undefined> }[] = [];
+  work: (object: StoredObject) => Promise<T | undefined> | T,
+): AsyncGenerator<T> {
+  const waiting: { readonly sizeBytes: number; readonly result: Promise<() => T | undefined> }[] = [];
   let waitingBytes = 0;
-  async function* drain(atMost: number, atMostBytes: number): AsyncGenerator<ReadDocument> {
+  async function* drain(atMost: number, atMostBytes: number): AsyncGenerator<T> {
     while (waiting.length > atMost || (waiting.length > 0 && waitingBytes > atMostBytes)) {
-      const { object, read } = waiting.shift()!;
-      const bytes = await read;
-      waitingBytes -= object.sizeBytes;
-      if (bytes !== undefined) yield { object, bytes };
+      const { sizeBytes, result } = waiting.shift()!;
+      const value = (await result)();
+      waitingBytes -= sizeBytes;
+      if (value !== undefined) yield value;
     }
   }
   for await (const object of listBounded(store, prefix)) {
-    if (isKnown(object)) waiting.push({ object, read: known });
-    else waiting.push({ object, read: readOne(store, object, maxBytes) });
+    waiting.push({ sizeBytes: object.sizeBytes, result: settled(work, object) });
     waitingBytes += object.sizeBytes;
     yield* drain(maxAtOnce - 1, maxBytesAtOnce);
   }
   yield* drain(0, 0);
 }
 
-const known = Promise.resolve((): Buffer => {
-  throw new Error('a document that is known was not read');
-});
-
 /** Never rejects: a failure waits until it is its turn. */
-async function readOne(
-  store: ObjectStore,
-  { key, sizeBytes }: StoredObject,
-  maxBytes: number,
-): Promise<(() => Buffer) | undefined> {
+async function settled<T>(
+  work: (object: StoredObject) => Promise<T | undefined> | T,
+  object: StoredObject,
+): Promise<() => T | undefined> {
   try {
-    const bytes = await store.get(key, { maxBytes: Math.min(maxBytes, Math.max(sizeBytes, leastLimitBytes)) });
-    return bytes && (() => bytes);
+    const value = await work(object);
+    return () => value;
   } catch (error) {
     return () => {
       throw error;
     };
   }
+}
+
+/** The bytes of a listed document; `undefined` for one that went away since. */
+export async function readDocument(
+  store: ObjectStore,
+  { key, sizeBytes }: StoredObject,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  return await store.get(key, { maxBytes: Math.min(maxBytes, Math.max(sizeBytes, leastLimitBytes)) });
 }

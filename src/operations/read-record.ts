@@ -1,18 +1,25 @@
 import type { ErrorCode } from '#errors/codes.ts';
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix, parseManifestPath, parseVerificationPath, verificationsPrefix } from '#format/layout.ts';
-import { openManifestSummary, readManifestSummary, type ObjectReference } from '#format/manifest.ts';
-import { openVerification, type Verification } from '#format/verification.ts';
+import { openerOfSummaries, readManifestSummary } from '#format/manifest.ts';
+import { openVerificationAside, type Verification } from '#format/verification.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
-import { documentLimits, type DocumentType } from '#keys/signed-document.ts';
+import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupSummary } from '#model/backup.ts';
 import type { ObjectStore, StoredObject } from '#ports/object-store.ts';
-import { readDocuments } from './read-documents.ts';
+import { ObjectTable } from './object-table.ts';
+import { readDocument, workThrough } from './read-documents.ts';
 
-/** The clear part of a manifest. */
+/** The clear part of a manifest; objects are places in the table of the record. */
 export interface ManifestFacts {
   readonly summary: BackupSummary;
-  readonly objects: readonly ObjectReference[];
+  readonly objects: Uint32Array;
+}
+
+/** A verification with its names as places. */
+export interface VerificationFacts extends Omit<Verification, 'objects' | 'bad'> {
+  readonly objects: Uint32Array | null;
+  readonly bad: Uint32Array;
 }
 
 /** What a document says, and how the store listed it when it was read. */
@@ -23,8 +30,9 @@ export interface RecordedDocument<Facts> {
 
 /** What this host may remember of a repository: every document was authentic by the keys of then. */
 export interface RememberedRecord {
+  readonly table: ObjectTable;
   readonly manifests: readonly RecordedDocument<ManifestFacts>[];
-  readonly verifications: readonly RecordedDocument<Verification>[];
+  readonly verifications: readonly RecordedDocument<VerificationFacts>[];
 }
 
 /** Every manifest and every signed verification of a repository, in the order of their paths. */
@@ -41,77 +49,93 @@ export interface Rejected {
   readonly reason: string;
 }
 
-const nothingRemembered: RememberedRecord = { manifests: [], verifications: [] };
-
 /** Reads what is not remembered; what is, counts only while the store lists the very same version of it. */
 export async function readRecord(
   store: ObjectStore,
   keyring: OpenedKeyring | undefined,
-  remembered: RememberedRecord = nothingRemembered,
+  remembered: RememberedRecord = { table: new ObjectTable(), manifests: [], verifications: [] },
 ): Promise<RepositoryRecord> {
-  const rejected: Rejected[] = [];
-  const recalled = new Set<string>();
-  const share = sharing();
-  const manifests = await readAll(
-    { store, prefix: backupsPrefix, type: 'manifest', isName: isManifestPath, rejected, recalled },
-    remembered.manifests,
-    (key, bytes): ManifestFacts => {
-      const { summary, objects } = openClear(keyring, key, bytes);
-      return { summary, objects: objects.map(share) };
-    },
-  );
-  if (keyring === undefined) return { manifests, verifications: [], rejected, recalled };
-  const verifications = await readAll(
-    { store, prefix: verificationsPrefix, type: 'verification', isName: isVerificationPath, rejected, recalled },
-    remembered.verifications,
-    (key, bytes): Verification => {
-      const id = parseVerificationPath(key);
-      if (id === undefined) throw new EnclaveManagerError('forged', 'not the name of a verification');
-      return openVerification(keyring, id, bytes());
-    },
-  );
-  return { manifests, verifications, rejected, recalled };
+  const { table } = remembered;
+  const seen = { rejected: [], recalled: new Set<string>() };
+  const manifests = await readAll(store, manifestDocuments(keyring, table), remembered.manifests, seen);
+  if (keyring === undefined) return { table, manifests, verifications: [], ...seen };
+  const verifications = await readAll(store, verificationDocuments(keyring, table), remembered.verifications, seen);
+  return { table, manifests, verifications, ...seen };
 }
 
-interface Place {
-  readonly store: ObjectStore;
+interface DocumentKind<Facts> {
+  /** With its article. */
+  readonly what: string;
   readonly prefix: string;
-  readonly type: DocumentType;
-  isName(path: string): boolean;
+  readonly maxBytes: number;
+  parsePath(path: string): string | undefined;
+  open(id: string, bytes: Buffer): Promise<Facts>;
+}
+
+function manifestDocuments(keyring: OpenedKeyring | undefined, table: ObjectTable): DocumentKind<ManifestFacts> {
+  const openSummary = keyring === undefined ? readManifestSummary : openerOfSummaries(keyring, table);
+  return {
+    what: 'a backup',
+    prefix: backupsPrefix,
+    maxBytes: documentLimits.manifest,
+    parsePath: parseManifestPath,
+    open: async (id, bytes) => {
+      const { summary, objects } = await openSummary(bytes);
+      if (summary.id !== id) throw new EnclaveManagerError('forged', `the manifest inside is of backup ${summary.id}`);
+      return { summary, objects: table.places(objects) };
+    },
+  };
+}
+
+function verificationDocuments(keyring: OpenedKeyring, table: ObjectTable): DocumentKind<VerificationFacts> {
+  return {
+    what: 'a verification',
+    prefix: verificationsPrefix,
+    maxBytes: documentLimits.verification,
+    parsePath: parseVerificationPath,
+    open: async (id, bytes) => {
+      const { objects, bad, ...facts } = await openVerificationAside(keyring, id, bytes);
+      const read = objects === null ? null : table.placesOfNames(objects);
+      return { ...facts, objects: read, bad: table.placesOfNames(bad) };
+    },
+  };
+}
+
+interface Seen {
   readonly rejected: Rejected[];
   readonly recalled: Set<string>;
 }
 
 async function readAll<Facts>(
-  { store, prefix, type, isName, rejected, recalled }: Place,
+  store: ObjectStore,
+  { what, prefix, maxBytes, parsePath, open }: DocumentKind<Facts>,
   remembered: readonly RecordedDocument<Facts>[],
-  open: (key: string, bytes: () => Buffer) => Facts,
+  { rejected, recalled }: Seen,
 ): Promise<RecordedDocument<Facts>[]> {
   const byKey = new Map(remembered.map((document) => [document.object.key, document]));
+  const read = async (object: StoredObject): Promise<RecordedDocument<Facts> | Rejected | undefined> => {
+    try {
+      const id = parsePath(object.key);
+      if (id === undefined) throw new EnclaveManagerError('forged', `not the name of ${what}`);
+      const bytes = await readDocument(store, object, maxBytes);
+      return bytes && { object, facts: await open(id, bytes) };
+    } catch (error) {
+      return { path: object.key, ...whyRejected(error) };
+    }
+  };
   const recall = (object: StoredObject): RecordedDocument<Facts> | undefined => {
     const known = byKey.get(object.key);
-    return known !== undefined && isSameVersion(known.object, object) ? known : undefined;
+    if (known === undefined || !isSameVersion(known.object, object)) return undefined;
+    recalled.add(object.key);
+    return known;
   };
   const documents: RecordedDocument<Facts>[] = [];
-  const needless = (object: StoredObject): boolean => !isName(object.key) || recall(object) !== undefined;
-  for await (const { object, bytes } of readDocuments(store, prefix, documentLimits[type], needless)) {
-    const known = recall(object);
-    if (known !== undefined) {
-      recalled.add(object.key);
-      documents.push(known);
-      continue;
-    }
-    try {
-      documents.push({ object, facts: open(object.key, bytes) });
-    } catch (error) {
-      rejected.push({ path: object.key, ...whyRejected(error) });
-    }
+  for await (const document of workThrough(store, prefix, (object) => recall(object) ?? read(object))) {
+    if ('facts' in document) documents.push(document);
+    else rejected.push(document);
   }
   return documents;
 }
-
-const isManifestPath = (path: string): boolean => parseManifestPath(path) !== undefined;
-const isVerificationPath = (path: string): boolean => parseVerificationPath(path) !== undefined;
 
 /** A store that tells no versions is read anew each time. */
 function isSameVersion(before: StoredObject, now: StoredObject): boolean {
@@ -121,25 +145,6 @@ function isSameVersion(before: StoredObject, now: StoredObject): boolean {
     before.sizeBytes === now.sizeBytes &&
     before.modifiedAt.getTime() === now.modifiedAt.getTime()
   );
-}
-
-function openClear(keyring: OpenedKeyring | undefined, key: string, bytes: () => Buffer): ManifestFacts {
-  const id = parseManifestPath(key);
-  if (id === undefined) throw new EnclaveManagerError('forged', 'not the name of a backup');
-  const manifest = keyring === undefined ? readManifestSummary(bytes()) : openManifestSummary(keyring, bytes());
-  if (manifest.summary.id === id) return manifest;
-  throw new EnclaveManagerError('forged', `the manifest inside is of backup ${manifest.summary.id}`);
-}
-
-/** Backups name mostly the same objects: memory grows with those, not with how many backups there are. */
-function sharing(): (object: ObjectReference) => ObjectReference {
-  const known = new Map<string, ObjectReference>();
-  return (object) => {
-    const same = known.get(object.name);
-    if (same?.sha256 === object.sha256 && same.sizeBytes === object.sizeBytes) return same;
-    known.set(object.name, object);
-    return object;
-  };
 }
 
 /** Damage, forgery and a file that this user may not read are properties of one object; a store that does not answer fails the whole reading. */

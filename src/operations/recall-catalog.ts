@@ -24,12 +24,13 @@ export async function recallCatalog(
   cache: CatalogCache | undefined,
 ): Promise<RecalledCatalog> {
   const key = keyring?.catalogCacheKey();
-  if (key === undefined || cache === undefined) return { ...(await readCatalog(store, keyring)), recalled: new Set() };
+  if (key === undefined || cache === undefined)
+    return Object.assign(await readCatalog(store, keyring), { recalled: new Set<string>() });
   const owner = { key, location: store.location };
   const remembered = await readCache(owner, cache);
   const record = await readRecord(store, keyring, remembered);
   if (remembered === undefined || !isWhole(remembered, record)) await keep(owner, cache, record);
-  return { ...catalogOf(keyring, record), recalled: record.recalled };
+  return Object.assign(catalogOf(keyring, record), { recalled: record.recalled });
 }
 
 /**

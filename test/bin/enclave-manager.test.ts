@@ -115,14 +115,15 @@ describe('the launcher', () => {
   });
 });
 
+/** As the loader of glibc, or of another C library, ends it. */
+function pinnedNodeThatSays(said: string, status = 127): void {
+  checkout(otherVersion, "console.log('never');");
+  const node = join(directory, `node_modules/${packageName}/bin/node`);
+  rmSync(node);
+  writeFileSync(node, `#!/bin/sh\necho '${said}' >&2\nexit ${status}\n`, { mode: 0o755 });
+}
+
 describe('a pinned Node that does not start', () => {
-  /** As the loader of glibc, or of another C library, ends it. */
-  function pinnedNodeThatSays(said: string, status = 127): void {
-    checkout(otherVersion, "console.log('never');");
-    const node = join(directory, `node_modules/${packageName}/bin/node`);
-    rmSync(node);
-    writeFileSync(node, `#!/bin/sh\necho '${said}' >&2\nexit ${status}\n`, { mode: 0o755 });
-  }
   const missing = (library: string): string =>
     `/app/node: error while loading shared libraries: ${library}: cannot open shared object file: No such file or directory`;
 
