@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { Configuration, StoredRepository } from '#config/configuration.ts';
 import { defaultDatabaseName } from '#config/database-url.ts';
@@ -40,7 +41,14 @@ export interface ProcessFacts {
   readonly stdin: NodeJS.ReadableStream;
 }
 
+/**
+ * Threads that move rows have a small heap and large buffers outside it, and V8 would collect the one after every few of the
+ * others. It asks for this at the end of each collection, so it may be set at any time (docs/decisions/040).
+ */
+const heapGrowingFlag = '--heap-growing-percent=400';
+
 export function loadAdapters(facts: ProcessFacts): LoadedAdapters {
+  setFlagsFromString(heapGrowingFlag);
   const crashPoints = openCrashPoints({
     killAt: facts.env['ENCLAVE_MANAGER_TEST_KILL_AT'],
     stopAt: facts.env['ENCLAVE_MANAGER_TEST_STOP_AT'],

@@ -25,6 +25,16 @@ const tagBytes = 16;
  */
 const zstdBufferBytes = { least: 64 * 1024, most: 8 * 1024 * 1024 };
 
+/**
+ * Level 1 with tables that stay in the processor's nearest cache: rows resemble those shortly before them, and what is farther
+ * away is not worth looking for (docs/decisions/041). Readers need to know none of it.
+ */
+const zstdParameters = {
+  [constants.ZSTD_c_compressionLevel]: 1,
+  [constants.ZSTD_c_windowLog]: 18,
+  [constants.ZSTD_c_hashLog]: 12,
+};
+
 export interface SealedChunk {
   /** `<id>.<object>` */
   readonly objectName: string;
@@ -54,7 +64,7 @@ export function sealChunk(
   const compressed = zstdCompressSync(rows, {
     // Half is more than nearly all rows come to.
     chunkSize: zstdBuffer(rows.length >> 1),
-    params: { [constants.ZSTD_c_compressionLevel]: 1 },
+    params: zstdParameters,
   });
   const cipher = createCipheriv('aes-256-gcm', keys.chunk, header.subarray(nonceOffset));
   cipher.setAAD(associatedData(header, id));

@@ -85,9 +85,8 @@ export async function backUpUnderLease(
   const age = await BackupAge.begin(context.clock, cluster.database.queries);
 
   const { catalog, known } = await lookAtRepository(context, cluster, store);
-  const { streamed, usable, schemaVersion: schema } = await streamRetained(context, cluster, store, known);
+  const { streamed, readAt, usable, schemaVersion: schema } = await streamRetained(context, cluster, store, known);
   await confirmObjects(context, store, streamed.objects);
-  const readAt = await readBack(context, store, cluster.keyring, streamed.stored);
 
   context.progress.phase('listing the backup');
   const sequence = 1 + Math.max(catalog.highestSequence, await rememberedSequence(cluster));
@@ -153,7 +152,7 @@ async function streamSnapshot(
   context: OperationContext,
   cluster: Cluster,
   known: KnownObjects,
-): Promise<{ readonly streamed: StreamedTables; readonly schemaVersion: number }> {
+): Promise<{ readonly streamed: StreamedTables; readonly readAt: string; readonly schemaVersion: number }> {
   // A newer schema may have tables that this program would leave out.
   checkMigrations(await appliedMigrations(cluster.database.queries), `database "${cluster.database.name}"`);
   const schema = await schemaVersion(cluster.database);
@@ -163,11 +162,18 @@ async function streamSnapshot(
   try {
     await requireSchema(cluster, schema);
     context.crashPoints.reach('backup.snapshot-taken');
-    const streamed = await streamTables(context, cluster, snapshot, tables, known);
-    context.crashPoints.reach('backup.chunks-stored');
-    await countAgain(context, snapshot, streamed);
-    context.crashPoints.reach('backup.counted');
-    return { streamed, schemaVersion: schema };
+    return await streamTables(context, cluster, snapshot, { tables, known }, async (streamed, threads) => {
+      context.crashPoints.reach('backup.chunks-stored');
+      // The server counts while the threads read back.
+      const counted = countAgain(context, snapshot, streamed);
+      counted.catch(() => {});
+      const readAt = await readBack(context, threads, streamed.stored);
+      context.progress.phase('counting rows');
+      await counted;
+      context.signal.throwIfAborted();
+      context.crashPoints.reach('backup.counted');
+      return { streamed, readAt, schemaVersion: schema };
+    });
   } finally {
     await snapshot.close();
   }
@@ -185,7 +191,6 @@ async function requireSchema({ database }: Cluster, expected: number): Promise<v
 
 /** The server counts on its own: a stream that ended early without an error shows here. */
 async function countAgain(context: OperationContext, snapshot: Snapshot, streamed: StreamedTables): Promise<void> {
-  context.progress.phase('counting rows');
   for (const table of streamed.tables) {
     context.signal.throwIfAborted();
     const counted = await snapshot.countRows(table.name);

@@ -1,6 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { EpochKeys } from '#keys/epoch-keys.ts';
-import type { OpenedKeyring } from '#keys/keyring.ts';
 import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { BadObject, StoredChunk, WorkerRequest } from '#pipeline/worker-protocol.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -11,16 +10,16 @@ const chunksPerRequest = 32;
 
 /**
  * Reads the objects that this backup stored, opens each and compares the id of its rows. It happens before the manifest
- * is written, so that a backup whose bytes do not come back is never listed. Resolves with the time it was done.
+ * is written, so that a backup whose bytes do not come back is never listed; and by the threads that stored them, which are
+ * there already. Resolves with the time it was done.
  */
 export async function readBack(
   context: OperationContext,
-  store: ObjectStore,
-  keyring: OpenedKeyring,
+  pool: WorkerPool,
   stored: readonly StoredChunk[],
 ): Promise<string> {
-  const bad = await checkStoredChunks(context, store, [keyring.currentEpoch], stored, 'reading back');
-  const [first] = bad;
+  context.progress.phase('reading back', sizeOf(stored));
+  const [first] = await checkBatches(pool, stored);
   if (first !== undefined)
     throw new EnclaveManagerError('damaged', `${first.reason} right after it was stored; nothing was listed`);
   return context.clock.now().toISOString();
@@ -34,7 +33,7 @@ export async function checkStoredChunks(
   chunks: readonly StoredChunk[],
   phase: string,
 ): Promise<BadObject[]> {
-  const totalBytes = chunks.reduce((sum, { object }) => sum + object.sizeBytes, 0);
+  const totalBytes = sizeOf(chunks);
   context.progress.phase(phase, totalBytes);
   if (chunks.length === 0) return [];
   const setup = { store: store.connection, keys };
@@ -46,12 +45,19 @@ export async function checkStoredChunks(
     },
   });
   try {
-    const results = await pool.performAll<'check-chunks'>(batches(chunks));
-    return results.flatMap(({ bad }) => bad);
+    return await checkBatches(pool, chunks);
   } finally {
     await pool.close();
   }
 }
+
+async function checkBatches(pool: WorkerPool, chunks: readonly StoredChunk[]): Promise<BadObject[]> {
+  const results = await pool.performAll<'check-chunks'>(batches(chunks));
+  return results.flatMap(({ bad }) => bad);
+}
+
+const sizeOf = (chunks: readonly StoredChunk[]): number =>
+  chunks.reduce((sum, { object }) => sum + object.sizeBytes, 0);
 
 function batches(chunks: readonly StoredChunk[]): Extract<WorkerRequest, { kind: 'check-chunks' }>[] {
   const count = Math.ceil(chunks.length / chunksPerRequest);

@@ -31,14 +31,17 @@ interface TablePlan {
   readonly ranges: readonly TableRange[];
 }
 
-/** Streams every table at the snapshot through worker threads into the repository. */
-export async function streamTables(
+/**
+ * Streams every table at the snapshot through worker threads into the repository. What comes next is given the threads,
+ * which end after it: starting others would cost more than some backups.
+ */
+export async function streamTables<T>(
   context: OperationContext,
   cluster: Cluster,
   snapshot: Snapshot,
-  tables: readonly string[],
-  known: KnownObjects,
-): Promise<StreamedTables> {
+  { tables, known }: { readonly tables: readonly string[]; readonly known: KnownObjects },
+  next: (streamed: StreamedTables, threads: WorkerPool) => Promise<T>,
+): Promise<T> {
   const plans: TablePlan[] = [];
   for (const table of tables) plans.push(await planTable(cluster.database, snapshot, table));
   const ranges = plans.flatMap((plan) => plan.ranges);
@@ -57,7 +60,7 @@ export async function streamTables(
   );
   try {
     const results = await pool.performAll(ranges.map((range) => ({ kind: 'store-range' as const, range })));
-    return assemble(plans, results, known);
+    return await next(assemble(plans, results, known), pool);
   } finally {
     await pool.close();
   }
