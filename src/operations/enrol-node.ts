@@ -15,6 +15,7 @@ import { saveInvite } from '#store/invites.ts';
 import { answerJoinRequest, decideJoinRequest, readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
 import { requireNoMaintenance } from '#store/maintenance.ts';
+import { junkEpochs } from '#store/sealed-values.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
@@ -36,6 +37,10 @@ export async function inviteNode(
   { hardwareIdentity }: { readonly hardwareIdentity?: string | undefined } = {},
 ): Promise<InviteResult> {
   const { keyring, database } = cluster;
+  for (const epoch of [...junkEpochs(keyring)].toSorted((a, b) => a - b)) {
+    if (epoch < keyring.newestEpoch) continue;
+    context.progress.note(`warning: what is stored as epoch ${epoch} is none that the cluster signed; it counts for nothing`);
+  }
   const { inviteId, token, macKey } = newInvite(keyring, context.randomness);
   await database.transaction(async (queries) => {
     await requireNoMaintenance(queries);

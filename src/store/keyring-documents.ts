@@ -21,12 +21,18 @@ export async function readKeyringDocuments(queries: Queries): Promise<KeyringDoc
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Another text whenever somebody stored a membership or an epoch. */
+/** Another text whenever somebody stored a membership or an epoch; also where junk has the highest number. */
 export async function readKeyMark(queries: Queries): Promise<string> {
   const tables = tablesOf(queries);
-  const members = await tables.selectFrom('memberships').select('number').orderBy('number', 'desc').limit(1).execute();
-  const epochs = await tables.selectFrom('key_epochs').select('epoch').orderBy('epoch', 'desc').limit(1).execute();
-  return `${members[0]?.number ?? 0} ${epochs[0]?.epoch ?? 0}`;
+  const [members] = await tables
+    .selectFrom('memberships')
+    .select(({ fn }) => [fn.max('number').as('newest'), fn.countAll<number>().as('rows')])
+    .execute();
+  const [epochs] = await tables
+    .selectFrom('key_epochs')
+    .select(({ fn }) => [fn.max('epoch').as('newest'), fn.countAll<number>().as('rows')])
+    .execute();
+  return [members, epochs].map((each) => `${each?.newest ?? 0} of ${each?.rows ?? 0}`).join(', ');
 }
 
 /** Writes what is not there yet. Documents are write-once: other bytes under a known path are `forged`. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { EpochKeys } from '#keys/epoch-keys.ts';
+import { keyringPath, parseKeyringPath } from '#keys/keyring-paths.ts';
 import { openColumn, sealColumn, sealedColumnEpoch, type ColumnPlace } from '#keys/sealed-column.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { tablesOf, type Queries } from './tables.ts';
@@ -9,20 +10,34 @@ import { tablesOf, type Queries } from './tables.ts';
 export interface ColumnKeys {
   readonly currentEpoch: EpochKeys;
   epochKeys(epoch: number): EpochKeys;
+  /** Every authentic epoch; with `rejected`, what lay in their places and counts for nothing. */
+  readonly epochs?: readonly number[];
+  readonly rejected?: readonly { readonly path: string }[];
 }
 
 /** Keys change while a value is being sealed: what is sealed under the old ones then could be read by a host that was left out. */
-export async function requireNewestEpoch(queries: Queries, { currentEpoch }: ColumnKeys): Promise<void> {
-  const newer = await tablesOf(queries)
+export async function requireNewestEpoch(queries: Queries, keys: ColumnKeys): Promise<void> {
+  const later = await tablesOf(queries)
     .selectFrom('key_epochs')
     .select('epoch')
-    .where('epoch', '>', currentEpoch.epoch)
-    .limit(1)
-    .executeTakeFirst();
-  if (newer === undefined) return;
+    .where('epoch', '>', keys.currentEpoch.epoch)
+    .orderBy('epoch')
+    .execute();
+  const junk = junkEpochs(keys);
+  if (later.every(({ epoch }) => junk.has(epoch) || !isEpochNumber(epoch))) return;
   throw new EnclaveManagerError('lease-held', 'the keys of the cluster are being changed; nothing was written', {
     hint: 'Run the command again; keys status shows what is still to do.',
   });
+}
+
+const isEpochNumber = (epoch: number): boolean => parseKeyringPath(keyringPath({ type: 'epoch', epoch })) !== undefined;
+
+/** Epochs in whose place lies what the cluster did not sign, so that they are none: whoever writes rows must not stop us with them. */
+export function junkEpochs({ epochs = [], rejected = [] }: ColumnKeys): ReadonlySet<number> {
+  const places = rejected.map(({ path }) => parseKeyringPath(path));
+  return new Set(
+    places.flatMap((place) => (place?.type === 'epoch' && !epochs.includes(place.epoch) ? [place.epoch] : [])),
+  );
 }
 
 /** Every sealed column with its table's primary key. The names of all sealed columns begin with `sealed_`, those of no others do. */

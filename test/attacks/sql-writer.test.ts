@@ -81,6 +81,12 @@ describe('somebody who can write to the database', () => {
 
     expect((await scene.succeed('backup', 'create')).document).toMatchObject({ sequence: 2 });
     expect((await scene.succeed('keys', 'status')).document).toMatchObject({ keyGeneration: 1, currentEpoch: 1 });
+    await write(`INSERT INTO key_epochs (epoch, document) VALUES (4000000000, '\\x6a'), (5000000000, '\\x6a')`);
+    const invited = await scene.run('node', 'invite');
+    expect([invited.exitCode, invited.stderr]).toEqual([
+      0,
+      expect.stringMatching(/what is stored as epoch 2 is none.*\n.*as epoch 4000000000 is none/),
+    ]);
     await expectNobodyNew();
   });
 
