@@ -121,7 +121,10 @@ function production({ embeddedDatabase, sealing, status }: StartReport, style: S
   if (status.findings.some(({ code }) => code === 'one-disk' || code === 'no-repository')) {
     advice.push(['ENCLAVE_MANAGER_REPOSITORY', 'another disk, better another machine']);
   }
-  if (status.openers.length < 2) advice.push(['A second host', 'node invite on this one, node enrol on that one']);
+  if (status.openers.length < 2) {
+    const first = embeddedDatabase ? 'once it reaches the database: ' : '';
+    advice.push(['A second host', `${first}node invite on this one, node enrol on that one`]);
+  }
   if (advice.length === 0) return '';
   const lines = advice.map(([name, value]) => `  ${name.padEnd(30)}${value}\n`);
   return `${style.bold('For production')}\n${lines.join('')}`;

@@ -21,8 +21,8 @@ export interface HardwareProof {
  * Admits the host that a join request describes: its signed credential, slots of every epoch, and the next membership, in
  * the order in which they must be stored, so that a node is a member only once it can open everything.
  *
- * Throws `not-permitted` for a wrong MAC, for another cluster or key, for hardware or ids that are known already, and on a host
- * that is not a member itself; `no-key` when this host cannot open every epoch; `damaged` for an unusable request; `lease-held`
+ * Throws `not-permitted` for a wrong MAC, for another cluster or key, for hardware, ids or a name that are known already, and on
+ * a host that is not a member itself; `no-key` when this host cannot open every epoch; `damaged` for an unusable request; `lease-held`
  * while the keys are being changed.
  */
 export async function admitNode(
@@ -38,6 +38,7 @@ export async function admitNode(
   const known = nodes.find((member) => member.hardwareIdentity === request.node.hardwareIdentity);
   const node = { ...request.node, ...placeOf(request.node, known, proof) };
   checkIsNew(keyring, node, known !== undefined);
+  checkName(nodes, node, known);
   const { nodeId, credentialId } = node;
   const credential = {
     path: keyringPath({ type: 'credential', nodeId, credentialId }),
@@ -67,6 +68,16 @@ function placeOf(
   throw refused(
     `The hardware ${node.hardwareIdentity} is enrolled already, as node ${known.name} (${known.nodeId}).`,
     'Nothing is left to do if that is this host; otherwise two hosts share one key: give each its own.',
+  );
+}
+
+/** Commands take hosts by their names. */
+function checkName(nodes: readonly MemberNode[], { name }: CredentialPayload, known: MemberNode | undefined): void {
+  const namesake = nodes.find((member) => member.name === name && member !== known);
+  if (namesake === undefined) return;
+  throw refused(
+    `The name ${name} is that of node ${namesake.nodeId} already; give this host another one (--node-name), or evict that node if it is gone.`,
+    'ENCLAVE_MANAGER_NODE_NAME or --node-name names a host; the same token can be used.',
   );
 }
 

@@ -95,6 +95,16 @@ describe('enrolment', () => {
     }
   });
 
+  it('refuses a name that another member has, and says how to choose one', async () => {
+    const { token, macKey } = newInvite(keyring, tokyo.ports.randomness);
+    const request = await join(newTestHost('osaka'), token);
+    const namesake = edited(request, macKey, ({ node }) => (node['name'] = 'tokyo'));
+    expect(await failureOf(() => admitNode(keyring, { ...namesake, macKey }, tokyo.ports))).toMatchObject({
+      code: 'not-permitted',
+      message: `The name tokyo is that of node ${keyring.nodeId} already; give this host another one (--node-name), or evict that node if it is gone.`,
+    });
+  });
+
   it('refuses a request that was altered in any byte', async () => {
     const { token, macKey } = newInvite(keyring, tokyo.ports.randomness);
     const { request, mac } = await join(newTestHost('osaka'), token);

@@ -23,6 +23,7 @@ const well: HealthFacts = {
   failedRuns: [],
   onOneDisk: [],
   softwareSealing: false,
+  embeddedDatabase: false,
   keyChange: null,
 };
 
@@ -48,6 +49,16 @@ describe('judgeHealth', () => {
   it('is unhealthy when the newest backup was never read back', () => {
     const newestBackup = { ...well.newestBackup!, verified: false };
     expect(codesOf({ newestBackup })).toEqual({ healthy: false, codes: ['backup-not-verified'] });
+  });
+
+  it('recommends a second host only where it could reach the database', () => {
+    const newestBackup = { ...well.newestBackup!, openers: 1 };
+    const hintOf = (embeddedDatabase: boolean) => judgeHealth({ ...well, newestBackup, embeddedDatabase }).findings[0];
+    expect(hintOf(false)).toMatchObject({ code: 'one-opener', hint: expect.stringMatching(/^Enrol a second one/) });
+    expect(hintOf(true)).toMatchObject({
+      code: 'one-opener',
+      hint: expect.stringMatching(/^First give the cluster a database that other hosts reach/),
+    });
   });
 
   it('is unhealthy when newer backups than the newest here were seen', () => {

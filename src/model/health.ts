@@ -25,6 +25,8 @@ export interface HealthFacts {
   /** Database, repository and key that lie on one disk; fewer than two names: none do. */
   readonly onOneDisk: readonly string[];
   readonly softwareSealing: boolean;
+  /** No other host reaches the database. */
+  readonly embeddedDatabase: boolean;
   /** An eviction or rotation that is not complete; names of the hosts that have not sealed their credential anew. */
   readonly keyChange: { readonly interrupted: boolean; readonly waitingFor: readonly string[] } | null;
 }
@@ -102,7 +104,7 @@ function repositoryFindings(facts: HealthFacts): Finding[] {
   if (facts.repository === 'unreachable') {
     return [problem('repository-unreachable', 'the repository did not answer', 'Check ENCLAVE_MANAGER_REPOSITORY.')];
   }
-  return [...lossFindings(facts), ...newestFindings(facts.newestBackup)];
+  return [...lossFindings(facts), ...newestFindings(facts.newestBackup, facts)];
 }
 
 /** A restore on this host is refused while backups are hidden, so nobody may take the newest of the others for the newest. */
@@ -145,9 +147,9 @@ function rejectionFindings(code: FindingCode, rejections: readonly string[], hin
   return [warning(code, `${first}${more}`, hint)];
 }
 
-function newestFindings(newest: NewestBackup | undefined): Finding[] {
+function newestFindings(newest: NewestBackup | undefined, facts: HealthFacts): Finding[] {
   if (newest === undefined) return [problem('no-backup', 'there is no backup yet', 'Take one: backup create.')];
-  return [...readabilityFindings(newest), ...openerFindings(newest)];
+  return [...readabilityFindings(newest), ...openerFindings(newest, facts)];
 }
 
 function readabilityFindings(newest: NewestBackup): Finding[] {
@@ -166,13 +168,15 @@ function readabilityFindings(newest: NewestBackup): Finding[] {
   return [problem('backup-not-verified', message, `Read it back: backup verify ${newest.id}.`)];
 }
 
-function openerFindings(newest: NewestBackup): Finding[] {
+function openerFindings(newest: NewestBackup, { embeddedDatabase }: HealthFacts): Finding[] {
   if (newest.openers === 0 && newest.authentic !== 'unknown') {
     const message = `no enrolled host can open backup ${newest.id}`;
     return [problem('nobody-can-open', message, 'Take a new backup at once: backup create.')];
   }
   if (newest.openers !== 1) return [];
-  const hint = 'Enrol a second one, better at another site: node invite.';
+  const hint = embeddedDatabase
+    ? 'First give the cluster a database that other hosts reach, ENCLAVE_MANAGER_DATABASE_URL, and restore run latest into it; then node invite.'
+    : 'Enrol a second one, better at another site: node invite.';
   return [warning('one-opener', 'only one host can open the backups; lose it and they are lost', hint)];
 }
 

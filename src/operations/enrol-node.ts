@@ -87,7 +87,10 @@ export async function enrolNode(
   try {
     const clusterKey = findClusterKey(await readKeyringDocuments(database.queries), token.fingerprint);
     const enrolled = await openIfMember(database, host);
-    if (enrolled !== undefined) return await conclude(context, host, enrolled);
+    if (enrolled !== undefined) {
+      notePlaceKept(context, host, enrolled);
+      return await conclude(context, host, enrolled);
+    }
     await sealing.provision();
     context.crashPoints.reach('enrol.provisioned');
     const joining = await newJoinRequest({ ...context, ...clusterKey, token: options.token, sealing }, node);
@@ -101,6 +104,16 @@ export async function enrolNode(
   } finally {
     await database.close();
   }
+}
+
+/** A membership is signed; who is in it keeps name and site. */
+function notePlaceKept({ progress }: OperationContext, { node }: Host, { nodeId, membership }: OpenedKeyring): void {
+  const member = membership.nodes.find((each) => each.nodeId === nodeId);
+  if (member === undefined) return;
+  const site = member.site === null ? 'without a site' : `at site ${member.site}`;
+  progress.note(`this host is enrolled already, as ${member.name} ${site}`);
+  if (member.name === node.name && member.site === node.site) return;
+  progress.note('warning: its name and site stay as they are; to change them, evict it on another host and enrol it anew');
 }
 
 interface Asking {
@@ -188,7 +201,7 @@ async function waitForDecision(
     if (request?.status === 'ADMITTED') return;
     if (request?.status === 'REFUSED')
       throw new EnclaveManagerError('not-permitted', `the cluster refused this host: ${request.reason}`, {
-        hint: 'If this host is enrolled already, nothing is left to do; otherwise make a new token on an enrolled host: node invite.',
+        hint: 'If this host is enrolled already, nothing is left to do. With another name (--node-name) the same token can be used; otherwise make a new one on an enrolled host: node invite.',
       });
     if (request !== undefined && request.challenge !== null && request.answer === null) {
       const answer = await answerJoinChallenge(sealing, asking, asking.content, request.challenge);

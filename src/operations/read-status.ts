@@ -19,6 +19,7 @@ import { rememberedSequence } from './remember-sequence.ts';
 export interface StatusSettings extends ScheduleSettings {
   /** Which of database, repository and key lie on one disk (see `model/health.ts`). */
   readonly onOneDisk: readonly string[];
+  readonly embeddedDatabase: boolean;
 }
 
 export interface Status {
@@ -104,6 +105,7 @@ export async function readStatus(
     pruneDue: schedules.prune.due,
     failedRuns: Object.values(schedules).flatMap(failedRun),
     onOneDisk: settings.onOneDisk,
+    embeddedDatabase: settings.embeddedDatabase,
     softwareSealing: own?.sealingProvider === 'software',
     keyChange: keyChange && { ...keyChange, waitingFor: keyChange.waitingFor.map(({ name }) => name) },
   });

@@ -183,6 +183,7 @@ async function readStatusNow(context: OperationContext, parts: ServeParts, host:
       pruneSchedule,
       verifyPeriodMs,
       onOneDisk,
+      embeddedDatabase: parts.configuration.database.kind === 'embedded',
     });
   } finally {
     await cluster.database.close();

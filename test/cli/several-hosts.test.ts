@@ -78,6 +78,13 @@ describe('several hosts', { timeout: 240_000 }, () => {
       .parse(await runJson(['node', 'invite'], { dataDirectory: first, env }));
     const tokenFile = join(temporaryDirectory(), 'token');
     writeFileSync(tokenFile, invite.token);
+    const nowhere = await runCommand(['node', 'enrol', '--token-file', tokenFile], {
+      dataDirectory: temporaryDirectory(),
+    });
+    expect([nowhere.exitCode, nowhere.stderr]).toEqual([
+      10,
+      expect.stringContaining('ENCLAVE_MANAGER_DATABASE_URL=postgres://USER@HOST/malbork'),
+    ]);
     const enrolled = await runJson(['node', 'enrol', '--token-file', tokenFile], onSecond);
     expect(enrolled).toMatchObject({ name: 'host-b', epochs: [1] });
     expect(await runJson(['node', 'list'], onSecond)).toMatchObject([

@@ -245,6 +245,27 @@ describe('a second host', () => {
     await expect(restore(context, late, confirmed)).rejects.toMatchObject({ code: 'no-key', exitCode: 21 });
   });
 
+  it('is refused under the name of another, joins with the same token under its own, and is told that it keeps it', async () => {
+    const { context, host, cluster } = await makeCluster();
+    const { token } = await inviteNode(context, cluster);
+    const second = await anotherHost(host, 'host-a', 'second-site');
+    await expect(enrolBeside(second, cluster, token)).rejects.toMatchObject({
+      code: 'not-permitted',
+      message: expect.stringContaining(`The name host-a is that of node ${cluster.keyring.nodeId} already`),
+      hint: expect.stringContaining('--node-name'),
+    });
+    const named = { ...second, node: { ...second.node, name: 'host-b' } };
+    expect(await enrolBeside(named, cluster, token)).toMatchObject({ name: 'host-b' });
+
+    const again = makeContext();
+    const renamed = { ...second, node: { name: 'host-z', site: null } };
+    expect(await enrolNode(again, renamed, { token, waitMs: 0 })).toMatchObject({ name: 'host-b' });
+    expect(again.notes).toEqual([
+      'this host is enrolled already, as host-b at site second-site',
+      expect.stringContaining('its name and site stay as they are'),
+    ]);
+  });
+
   it('is told when no manager answers', async () => {
     const { context, host, cluster } = await makeCluster();
     const { token } = await inviteNode(context, cluster);

@@ -53,6 +53,7 @@ describe('freshness', () => {
       pruneSchedule: undefined,
       verifyPeriodMs: 1e9,
       onOneDisk: [],
+      embeddedDatabase: false,
     };
     const status = await readStatus(context, cluster, settings);
     expect(status).toMatchObject({ healthy: false, lastBackup: { id: first.id } });

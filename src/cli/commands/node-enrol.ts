@@ -1,4 +1,4 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { EnrolResult } from '#operations/enrol-node.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
@@ -26,7 +26,7 @@ token is read from a file, or from standard input with "-": arguments can be see
       means: 'under a name and a site',
     },
   ],
-  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'not-permitted', 'interrupted'],
+  failures: ['configuration', 'not-found', 'database-unreachable', 'sealing-unavailable', 'not-permitted', 'interrupted'],
   result: (z) =>
     z.object({
       nodeId: z.uuid(),
@@ -40,6 +40,7 @@ token is read from a file, or from standard input with "-": arguments can be see
     const { enrolNode } = await import('#operations/enrol-node.ts');
     const token = await readToken(environment, input);
     const wait = input.options['wait'];
+    await requireDatabase(environment);
     const waitMs = typeof wait === 'string' ? parseWholeNumber('--wait', wait, { min: 1, max: 86_400 }) * 1000 : 60_000;
     return { result: await enrolNode(environment.context, await environment.joiningHost(), { token, waitMs }) };
   },
@@ -47,6 +48,24 @@ token is read from a file, or from standard input with "-": arguments can be see
     `${style.good('Enrolled')} ${style.bold(result.name)} into cluster ${result.clusterId}; ` +
     `it opens ${counted(result.epochs.length, 'key epoch')}; hardware: ${result.grade}\nCluster key: ${result.clusterKey}\n`,
 });
+
+/** Without its address there is only this host's own database, which holds no cluster to join. */
+async function requireDatabase(environment: Environment): Promise<void> {
+  try {
+    await environment.server();
+  } catch (error) {
+    if (!isEnclaveManagerError(error, 'not-found') || environment.configuration.database.kind !== 'embedded')
+      throw error;
+    throw new EnclaveManagerError(
+      'configuration',
+      'the database of the cluster to join is not named, and there is none on this host',
+      {
+        hint: 'Give the address that the enrolled hosts use, by --database-url or the variable: ENCLAVE_MANAGER_DATABASE_URL=postgres://USER@HOST/malbork. A cluster on the embedded database of another host has no address: it moves to a database server first.',
+        cause: error,
+      },
+    );
+  }
+}
 
 async function readToken(environment: Environment, { options }: Input): Promise<string> {
   const source = options['token-file'];

@@ -10,6 +10,9 @@ export const nodeInvite = defineCommand({
   description: `Makes a token that enrols one further host. It is shown once and stored nowhere; whoever has it can become a host that
 opens every backup, so hand it over on a trusted way. It names this cluster's key: the new host joins no other.
 
+The new host needs the database of this cluster: on the embedded one, which no other machine reaches, a token is of no use
+there. Move the cluster to a database server first: set ENCLAVE_MANAGER_DATABASE_URL, then restore run latest.
+
 Needs the database and the key of this host.`,
   options: [
     {
@@ -25,6 +28,7 @@ Needs the database and the key of this host.`,
   result: (z) => z.object({ inviteId: z.uuid(), token: z.string(), expiresInMs: countSchema(z) }),
   run: async (environment, { options }) => {
     const { inviteNode } = await import('#operations/enrol-node.ts');
+    if (environment.configuration.database.kind === 'embedded') environment.output.note(unreachable);
     return {
       result: await inviteNode(environment.context, await environment.cluster(), {
         hardwareIdentity: identityOf(options['hardware']),
@@ -35,6 +39,9 @@ Needs the database and the key of this host.`,
     `${style.bold(token)}\n\nUse it once, within ${formatDuration(expiresInMs)}, on the new host, while a manager runs here:\n` +
     '  enclave-manager node enrol --token-file -\nand paste it there. Do not send it by mail.\n',
 });
+
+const unreachable =
+  'warning: this cluster is on the embedded database, which no other machine reaches: a host elsewhere cannot join with this token. Give it a database server first: take a backup, stop the manager, set ENCLAVE_MANAGER_DATABASE_URL to an empty database there, then restore run latest';
 
 function identityOf(given: unknown): string | undefined {
   if (given === undefined) return undefined;

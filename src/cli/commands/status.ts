@@ -38,6 +38,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
       pruneSchedule,
       verifyPeriodMs,
       onOneDisk,
+      embeddedDatabase: environment.configuration.database.kind === 'embedded',
     });
     return { result, exitCode: result.healthy ? 0 : 1 };
   },

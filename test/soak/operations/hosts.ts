@@ -30,8 +30,10 @@ export const enrolHost: Operation = {
 const waiting = (world: World): SoakHost | undefined =>
   world.hosts.find(({ standing, name }) => standing === 'outsider' && name !== 'stranger');
 
+/** A host that was lost is a member until it is evicted, and its name is taken. */
 function addHost(world: World): SoakHost {
-  const host = newHost(world.directory, `h${world.hosts.length + 1}`, 'north');
+  const hostsEver = world.hosts.length + world.tally.of('fault: host lost');
+  const host = newHost(world.directory, `h${hostsEver + 1}`, 'north');
   world.hosts.push(host);
   return host;
 }
