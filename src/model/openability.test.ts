@@ -31,12 +31,24 @@ describe('judgeOpenability', () => {
   it('names the backups that nobody opens, one host opens, or one site holds', () => {
     const nodes = [node('a'), node('b'), node('c', { site: null })];
     const found = judge(nodes, [backup('x', 'a'), backup('y', 'a', 'b'), backup('z'), backup('w', 'a', 'c')]);
+    expect(found.backups.map(({ sites }) => sites)).toEqual([1, 1, 0, 1]);
     expect(found.lost).toEqual(['z']);
     expect(found.warnings.map(({ code, message }) => [code, message])).toEqual([
       ['no-opener', 'no host opens z'],
       ['few-hosts', 'only one host opens x'],
       ['few-sites', 'the hosts that open y are all at one site'],
+      ['few-sites', 'the hosts that open w may all be at one site: the site of c is not known'],
     ]);
+  });
+
+  it('counts the sites that are known: a host without one may stand beside another', () => {
+    const nodes = [node('a'), node('b', { site: 'west' }), node('c', { site: null }), node('d', { site: null })];
+    const lists = [['c'], ['c', 'd'], ['a', 'c'], ['a', 'b', 'c', 'd'], []];
+    const found = judge(
+      nodes,
+      lists.map((list, index) => backup(`b${index}`, ...list)),
+    );
+    expect(found.backups.map(({ sites }) => sites)).toEqual([1, 1, 1, 2, 0]);
   });
 
   it('thinks a host away as if it had never been', () => {

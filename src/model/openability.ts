@@ -50,7 +50,7 @@ export interface OpenabilityWarning {
 }
 
 export interface BackupOpenability extends OpenabilityBackup {
-  /** Different sites of those hosts; hosts without a site count as one. */
+  /** At how many sites those hosts are, as far as that is known: one without a site may be at the site of another. */
   readonly sites: number;
 }
 
@@ -72,16 +72,35 @@ export function judgeOpenability(facts: OpenabilityFacts): Openability {
   const siteOf = new Map(nodes.map(({ nodeId, site }) => [nodeId, site]));
   const backups = facts.backups.map(({ id, kind, startedAt, openableBy: all }) => {
     const openableBy = all.filter((nodeId) => siteOf.has(nodeId));
-    return { id, kind, startedAt, openableBy, sites: new Set(openableBy.map((nodeId) => siteOf.get(nodeId))).size };
+    return {
+      id,
+      kind,
+      startedAt,
+      openableBy,
+      sites: provenSites(openableBy.map((nodeId) => siteOf.get(nodeId) ?? null)),
+    };
   });
+  const unplaced = nodes.filter(({ site }) => site === null);
   const lost = backups.filter(({ openableBy }) => openableBy.length === 0).map(({ id }) => id);
-  return { nodes, backups, lost, warnings: [...backupWarnings(backups), ...nodeWarnings(nodes, facts.now)] };
+  return { nodes, backups, lost, warnings: [...backupWarnings(backups, unplaced), ...nodeWarnings(nodes, facts.now)] };
 }
 
-function backupWarnings(backups: readonly BackupOpenability[]): OpenabilityWarning[] {
+/** Every host stands somewhere. */
+function provenSites(sites: readonly (string | null)[]): number {
+  const known = new Set(sites.filter((site) => site !== null));
+  return Math.max(known.size, Math.min(sites.length, 1));
+}
+
+function backupWarnings(
+  backups: readonly BackupOpenability[],
+  unplaced: readonly OpenabilityNode[],
+): OpenabilityWarning[] {
   const lost = backups.filter(({ openableBy }) => openableBy.length === 0);
   const few = backups.filter(({ openableBy }) => openableBy.length === 1);
-  const oneSite = backups.filter(({ openableBy, sites }) => openableBy.length > 1 && sites === 1);
+  const fewSites = backups.filter(({ openableBy, sites }) => openableBy.length > 1 && sites === 1);
+  const isUnplaced = (nodeId: NodeId): boolean => unplaced.some((node) => node.nodeId === nodeId);
+  const unknown = fewSites.filter(({ openableBy }) => openableBy.some(isUnplaced));
+  const oneSite = fewSites.filter((backup) => !unknown.includes(backup));
   return [
     ...warnOf(lost, 'no-opener', (which) => ({
       message: `no host opens ${which}`,
@@ -89,11 +108,15 @@ function backupWarnings(backups: readonly BackupOpenability[]): OpenabilityWarni
     })),
     ...warnOf(few, 'few-hosts', (which) => ({
       message: `only one host opens ${which}`,
-      hint: 'Enrol another host, better at another site: node invite.',
+      hint: 'Enrol another host, better at another site, on a database that both reach: node invite.',
     })),
     ...warnOf(oneSite, 'few-sites', (which) => ({
       message: `the hosts that open ${which} are all at one site`,
       hint: 'Enrol a host at another site: node invite here, ENCLAVE_MANAGER_SITE and node enrol there.',
+    })),
+    ...warnOf(unknown, 'few-sites', (which) => ({
+      message: `the hosts that open ${which} may all be at one site: the site of ${namesOf(unplaced)} is not known`,
+      hint: 'A host is given its site when it is enrolled: ENCLAVE_MANAGER_SITE. Evict such a host and enrol it anew, or enrol one at another site.',
     })),
   ];
 }
@@ -130,7 +153,11 @@ function warnOf(
   words: (which: string) => Omit<OpenabilityWarning, 'code'>,
 ): OpenabilityWarning[] {
   if (concerned.length === 0) return [];
+  return [{ code, ...words(namesOf(concerned)) }];
+}
+
+function namesOf(concerned: readonly (OpenabilityNode | BackupOpenability)[]): string {
   const names = concerned.map((each) => ('name' in each ? each.name : each.id));
   const more = names.length > shownNames ? ` and ${names.length - shownNames} more` : '';
-  return [{ code, ...words(`${names.slice(0, shownNames).join(', ')}${more}`) }];
+  return `${names.slice(0, shownNames).join(', ')}${more}`;
 }

@@ -39,7 +39,9 @@ export async function inviteNode(
   const { keyring, database } = cluster;
   for (const epoch of [...junkEpochs(keyring)].toSorted((a, b) => a - b)) {
     if (epoch < keyring.newestEpoch) continue;
-    context.progress.note(`warning: what is stored as epoch ${epoch} is none that the cluster signed; it counts for nothing`);
+    context.progress.note(
+      `warning: what is stored as epoch ${epoch} is none that the cluster signed; it counts for nothing`,
+    );
   }
   const { inviteId, token, macKey } = newInvite(keyring, context.randomness);
   await database.transaction(async (queries) => {
@@ -113,7 +115,9 @@ function notePlaceKept({ progress }: OperationContext, { node }: Host, { nodeId,
   const site = member.site === null ? 'without a site' : `at site ${member.site}`;
   progress.note(`this host is enrolled already, as ${member.name} ${site}`);
   if (member.name === node.name && member.site === node.site) return;
-  progress.note('warning: its name and site stay as they are; to change them, evict it on another host and enrol it anew');
+  progress.note(
+    'warning: its name and site stay as they are; to change them, evict it on another host and enrol it anew',
+  );
 }
 
 interface Asking {

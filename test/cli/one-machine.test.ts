@@ -94,7 +94,9 @@ describe('one machine', { timeout: 240_000 }, () => {
     expect(await documentOf('node list', data)).toMatchObject([{ thisHost: true, epochs: [1] }]);
     await provesItself();
     expect(await documentOf('node invite', data)).toMatchObject({ expiresInMs: 86_400_000 });
-    expect((await runCommand(['node', 'invite'], { dataDirectory: data })).stderr).toContain('no other machine reaches');
+    expect((await runCommand(['node', 'invite'], { dataDirectory: data })).stderr).toContain(
+      'no other machine reaches',
+    );
     expect(await documentOf('keys status', data)).toMatchObject({ keyGeneration: 1, currentEpoch: 1 });
     expect(await documentOf('database status', data)).toMatchObject({
       exists: true,

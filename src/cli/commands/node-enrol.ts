@@ -26,7 +26,14 @@ token is read from a file, or from standard input with "-": arguments can be see
       means: 'under a name and a site',
     },
   ],
-  failures: ['configuration', 'not-found', 'database-unreachable', 'sealing-unavailable', 'not-permitted', 'interrupted'],
+  failures: [
+    'configuration',
+    'not-found',
+    'database-unreachable',
+    'sealing-unavailable',
+    'not-permitted',
+    'interrupted',
+  ],
   result: (z) =>
     z.object({
       nodeId: z.uuid(),

@@ -10,8 +10,9 @@ export const openability = defineCommand<Openability>({
   noun: null,
   verb: 'openability',
   summary: 'which hosts open which backups; exits 1 when nobody opens one',
-  description: `Shows for every backup which enrolled hosts open it and at how many sites they are, and warns where that is fewer than
-two, where a key file stands for hardware, where a host's hardware was never proved, and where its last proof is old.
+  description: `Shows for every backup which enrolled hosts open it and at how many sites they are, as far as that is known: a host without a
+site adds none. Warns where that is fewer than two, where a key file stands for hardware, where a host's hardware was never
+proved, and where its last proof is old.
 
 With --without, as if that host were gone: look before work on its board, firmware or microcode, before it is evicted or
 moved. Exits 1 when some backup would have no opener.
