@@ -26,6 +26,12 @@ export function fromFileSystemError(error: unknown, path: string): unknown {
     return new EnclaveManagerError('no-space', `no space is left to write ${path}: ${error.message}`, { cause: error });
   }
   if (!refusalCodes.has(code)) return error;
+  if (code === 'EROFS') {
+    return new EnclaveManagerError('configuration', `${path} cannot be used: its file system is mounted read-only`, {
+      hint: 'Mount it for writing, or set ENCLAVE_MANAGER_DATA_DIR to a directory elsewhere.',
+      cause: error,
+    });
+  }
   return new EnclaveManagerError('configuration', `${path} cannot be used: ${error.message}`, {
     hint: 'Set ENCLAVE_MANAGER_DATA_DIR to a directory that this user can create and write.',
     cause: error,

@@ -226,10 +226,15 @@ describe('one machine', { timeout: 240_000 }, () => {
     ]);
     const file = join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
-    const unusable = await runCommand(['serve', '--json'], { dataDirectory: file });
-    expect([unusable.exitCode, errorOf(unusable.stdout).hint]).toEqual([
-      10,
-      expect.stringContaining('ENCLAVE_MANAGER_DATA_DIR'),
-    ]);
+    for (const dataDirectory of [file, '/proc/enclave-manager']) {
+      const unusable = await runCommand(['serve', '--json'], { dataDirectory });
+      expect([unusable.exitCode, errorOf(unusable.stdout)]).toEqual([
+        10,
+        expect.objectContaining({
+          message: expect.stringContaining(dataDirectory),
+          hint: expect.stringContaining('ENCLAVE_MANAGER_DATA_DIR'),
+        }),
+      ]);
+    }
   });
 });

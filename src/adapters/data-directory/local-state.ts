@@ -1,9 +1,10 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { errnoName, fromFileSystemError } from '#errors/file-system-error.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
+import { makeDirectories } from './make-directories.ts';
 
 const maxBytes = 64 * 1024;
 
@@ -41,7 +42,7 @@ async function readState(path: string): Promise<NodeState | undefined> {
 async function writeState(path: string, state: NodeState): Promise<void> {
   const next = `${path}.new`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(path), 0o700);
     const file = await open(next, 'w', 0o600);
     try {
       await file.writeFile(`${JSON.stringify(nodeStateSchema.parse(state), null, 2)}\n`);

@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { fromFileSystemError } from '#errors/file-system-error.ts';
 import type { OwnerLock } from '#ports/owner-lock.ts';
+import { makeDirectories } from './make-directories.ts';
 
 const sqliteBusy = 5;
 const sqliteFull = 13;
@@ -23,7 +24,7 @@ export interface DescribedLock extends OwnerLock {
 export function acquireDataDirectory(dataDirectory: string, command: string): DescribedLock {
   try {
     // Others may pass it, not look into it: started by root, the embedded server is another user. Inside, all is 0700.
-    mkdirSync(dataDirectory, { recursive: true, mode: 0o711 });
+    makeDirectories(dataDirectory, 0o711);
   } catch (error) {
     throw fromFileSystemError(error, dataDirectory);
   }
@@ -47,7 +48,7 @@ const holderOf = (lockPath: string): string => `${lockPath}.holder`;
 export function acquireOwnerLock(path: string, command: string): DescribedLock {
   const holderPath = holderOf(path);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(path), 0o700);
     const database = lockFile(path, holderPath);
     const describe = (text: string): void => {
       if (database.isOpen) writeHolder(holderPath, { pid: process.pid, command: text });

@@ -188,6 +188,13 @@ describe('a directory store on a failing file system', () => {
     });
   });
 
+  it('says of a file system that is mounted read-only that it is, not that this user may not', async () => {
+    expect(await failedPut('createFile', 'EROFS')).toMatchObject({
+      message: expect.stringMatching(/cannot .*: its file system is mounted read-only/) as string,
+      hint: expect.stringContaining('Mount it for writing') as string,
+    });
+  });
+
   it('leaves nothing that is listed when the disk is full', async () => {
     const place = await emptyDirectory(nodeFileSystem);
     const full: FileSystem = {

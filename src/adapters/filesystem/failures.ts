@@ -1,7 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 
 const noSpace = new Set(['ENOSPC', 'EDQUOT']);
-const notAllowed = new Set(['EACCES', 'EPERM', 'EROFS']);
+const notAllowed = new Set(['EACCES', 'EPERM']);
 const misplaced = new Set(['ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
 const chooseAnother = 'Give this user the directory of ENCLAVE_MANAGER_REPOSITORY, or name another.';
 
@@ -21,6 +21,11 @@ export function fileFailure(action: string, path: string, error: unknown): Encla
   if (notAllowed.has(code)) {
     const message = `this user may not ${action} ${path} (${code})`;
     return new EnclaveManagerError('configuration', message, { hint: chooseAnother, cause: error });
+  }
+  if (code === 'EROFS') {
+    const message = `cannot ${action} ${path}: its file system is mounted read-only (EROFS)`;
+    const hint = 'Mount it for writing, or name another directory: ENCLAVE_MANAGER_REPOSITORY.';
+    return new EnclaveManagerError('configuration', message, { hint, cause: error });
   }
   if (misplaced.has(code)) {
     const message = `cannot ${action} ${path}: no directory can be there (${code})`;

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { link, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
@@ -55,9 +55,20 @@ export function hostKeyMissing(keyFile: string): EnclaveManagerError {
   });
 }
 
+/** Not `recursive`: below /proc, where the kernel makes no directories and calls that ENOENT, Node would try for ever. */
 async function createDirectory(directory: string): Promise<void> {
-  const firstCreated = await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (firstCreated !== undefined) await syncDirectory(dirname(firstCreated));
+  const above = dirname(directory);
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || existsSync(above)) throw error;
+    await createDirectory(above);
+    await mkdir(directory, { mode: 0o700 }).catch((failure: unknown) => {
+      if (codeOf(failure) !== 'EEXIST') throw failure;
+    });
+  }
+  await syncDirectory(above);
 }
 
 async function writeNewFile(path: string, bytes: Buffer): Promise<void> {
