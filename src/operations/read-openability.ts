@@ -1,9 +1,12 @@
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
-import { judgeOpenability, type Openability, type OpenabilityNode } from '#model/openability.ts';
+import { judgeOpenability, type NodeProof, type Openability } from '#model/openability.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
 import { readNodeProofs } from '#store/node-proofs.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { findNode } from './find-node.ts';
-import { readCatalog } from './read-catalog.ts';
+import { readCatalog, type Catalog } from './read-catalog.ts';
 import { requireStore } from './require-store.ts';
 
 /** Which hosts open which backups; with `without`, what would be left if that host were gone. Throws `not-found`. */
@@ -14,28 +17,54 @@ export async function readOpenability(
 ): Promise<Openability> {
   const store = requireStore(cluster.store);
   const gone = without === undefined ? undefined : findNode(cluster.keyring.membership.nodes, without).nodeId;
-  const { backups } = await readCatalog(store, cluster.keyring);
+  const catalog = await readCatalog(store, cluster.keyring);
+  const proofs = withSigned(await readNodeProofs(cluster.database.queries), catalog);
   return judgeOpenability({
-    backups: backups.filter(({ entry }) => entry.authentic === true).map(({ entry }) => entry),
-    nodes: await provedNodes(cluster),
+    backups: catalog.backups.filter(({ entry }) => entry.authentic === true).map(({ entry }) => entry),
+    nodes: cluster.keyring.membership.nodes.map(({ nodeId, name, site, sealingProvider, grade }) => ({
+      nodeId,
+      name,
+      site,
+      sealingProvider,
+      grade,
+      lastProof: proofs.get(nodeId) ?? null,
+    })),
     without: gone,
     now: clock.now(),
   });
 }
 
 /** When each host last proved itself, as RFC 3339; hosts that never did are not in it. */
-export async function readNodeProofTimes({ database }: Cluster): Promise<Map<NodeId, string>> {
-  return new Map([...(await readNodeProofs(database.queries))].map(([nodeId, { at }]) => [nodeId, at]));
+export async function readNodeProofTimes({ keyring, database, store }: Cluster): Promise<Map<NodeId, string>> {
+  const recorded = await readNodeProofs(database.queries);
+  const isComplete = keyring.membership.nodes.every(({ nodeId }) => recorded.has(nodeId));
+  const proofs =
+    isComplete || store === undefined ? recorded : withSigned(recorded, await catalogIfAny(store, keyring));
+  return new Map([...proofs].map(([nodeId, { at }]) => [nodeId, at]));
 }
 
-async function provedNodes({ keyring, database }: Cluster): Promise<OpenabilityNode[]> {
-  const proofs = await readNodeProofs(database.queries);
-  return keyring.membership.nodes.map(({ nodeId, name, site, sealingProvider, grade }) => ({
-    nodeId,
-    name,
-    site,
-    sealingProvider,
-    grade,
-    lastProof: proofs.get(nodeId) ?? null,
-  }));
+/**
+ * A restored database has no proofs yet; but whoever signed a verification had opened the epochs of its backups, and the
+ * repository still knows when.
+ */
+function withSigned(recorded: ReadonlyMap<NodeId, NodeProof>, catalog: Catalog | undefined): Map<NodeId, NodeProof> {
+  const proofs = new Map(recorded);
+  const epochsOf = new Map(catalog?.backups.map(({ entry }) => [entry.id, entry.epochs] as const));
+  for (const { nodeId, at, passed, backups } of catalog?.verifications ?? []) {
+    const known = proofs.get(nodeId);
+    if (!passed || recorded.has(nodeId) || (known !== undefined && known.at >= at)) continue;
+    const epochs = new Set(backups.flatMap((id) => epochsOf.get(id) ?? []));
+    proofs.set(nodeId, { at, epochs: [...epochs].toSorted((a, b) => a - b) });
+  }
+  return proofs;
+}
+
+/** A list of hosts needs no repository. */
+async function catalogIfAny(store: ObjectStore, keyring: OpenedKeyring): Promise<Catalog | undefined> {
+  try {
+    return await readCatalog(store, keyring);
+  } catch (error) {
+    if (isEnclaveManagerError(error)) return undefined;
+    throw error;
+  }
 }

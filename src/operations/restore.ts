@@ -15,6 +15,7 @@ import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
 import { newestKeyring, type Repository } from './open-repository.ts';
 import { prepareStaging } from './prepare-staging.ts';
+import { proveNodeIfAble } from './prove-node.ts';
 import { recordVerification } from './record-verification.ts';
 import { rememberNode } from './remember-node.ts';
 import { rememberSequence } from './remember-sequence.ts';
@@ -208,6 +209,7 @@ async function finish(
   const database = host.server.open(host.server.liveName);
   try {
     await updateRestore(database.queries, restoreId, { state: 'complete', endedAt: context.clock.now() });
+    await proveNodeIfAble(context, { keyring: target.keyring, database });
     await rememberNode({ keyring: target.keyring, localState: host.localState }, host.sealing);
     await rememberSequence({ keyring: target.keyring, localState: host.localState }, target.catalog.highestSequence);
     context.crashPoints.reach('restore.recorded');
