@@ -106,6 +106,10 @@ describe('one machine', { timeout: 240_000 }, () => {
     expect(await documentOf('audit list', data, ['--limit', '1'])).toMatchObject([{ action: 'node invited' }]);
     expect(await documentOf('audit verify', data)).toMatchObject({ events: expect.any(Number) });
     expect(await documentOf('config show', data)).toMatchObject({ problems: [] });
+    // Nobody can be asked here; what was named wrongly is said first.
+    const unasked = ['restore run 20200101T000000Z-aaaaaa', 'node evict host-z', 'restore run latest'];
+    const exits = await Promise.all(unasked.map((command) => runCommand(command.split(' '), { dataDirectory: data })));
+    expect(exits.map(({ exitCode }) => exitCode)).toEqual([3, 3, 2]);
     const restored = await documentOf('restore run', data, ['latest', '--yes']);
     expect(restored).toMatchObject({ sequence: 2, tables: 16 });
     expect(await documentOf('restore rollback', data, ['--yes'])).toMatchObject({ discarded: expect.any(Array) });

@@ -51,9 +51,9 @@ join again only with a new token from "node invite".`,
   run: async (environment, input) => {
     const { evictNode } = await import('#operations/evict-node.ts');
     const { planEviction } = await import('#operations/plan-key-change.ts');
-    environment.output.requireTerminal();
     const cluster = await environment.cluster();
     const plan = await planEviction(cluster, input.arguments['NODE'] ?? '');
+    environment.output.requireTerminal();
     const question = `Evict ${plan.node.name} (${plan.node.nodeId})?`;
     if (!plan.alreadyEvicted) await environment.output.confirm(describe(plan), question, environment.context.signal);
     const change = await evictNode(environment.context, await environment.host(), cluster, plan.node);

@@ -1,9 +1,12 @@
 import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
+import type { Environment } from '#cli/environment.ts';
 import { describePlan, planOf } from '#cli/restore-plan-text.ts';
 import { parseWholeNumber } from '#cli/numbers.ts';
 import { counted, formatDuration } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, incarnationSchema } from '#cli/schemas.ts';
+import type { BackupId } from '#model/identifiers.ts';
+import type { Repository } from '#operations/open-repository.ts';
 
 export const restoreRun = defineCommand({
   noun: 'restore',
@@ -66,11 +69,12 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
   run: async (environment, input) => {
     const { restore } = await import('#operations/restore.ts');
     const asked = readOptions(input);
-    environment.output.requireTerminal();
+    const choice = parseBackupChoice(input.arguments['ID']);
     const { openRepository } = await import('#operations/open-repository.ts');
     // Before a server is made for it: a host without a key has nothing to restore.
     const repository = await openRepository(await environment.store(), await environment.sealing(), asked.trust);
-    const plan = await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: true, repository });
+    await requireTerminal(environment, repository, choice);
+    const plan = await planOf(environment, choice, { create: true, repository });
     // Where this host has no key the restore itself says so, and who has one; there is nothing to ask.
     if (plan.openableHere) {
       const question = `Restore ${plan.backup.id} and serve it${plan.server?.live === null ? '' : ' in place of what serves now'}?`;
@@ -109,4 +113,19 @@ function readOptions({ options }: Input) {
       ...(typeof sequence === 'string' ? { atLeastSequence: parseWholeNumber('--at-least-sequence', sequence) } : {}),
     },
   };
+}
+
+/** A backup that is not there is said first: with --yes it would not be there either. */
+async function requireTerminal(
+  { output }: Environment,
+  { store, keyring }: Repository,
+  choice: BackupId | 'latest',
+): Promise<void> {
+  try {
+    output.requireTerminal();
+  } catch (error) {
+    const { findBackup, readCatalog } = await import('#operations/read-catalog.ts');
+    findBackup(await readCatalog(store, keyring), choice);
+    throw error;
+  }
 }
