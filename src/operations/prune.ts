@@ -1,5 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { manifestPath } from '#format/layout.ts';
+import { appendAuditEvent } from '#store/audit.ts';
+import { requireLease } from '#store/lease-rows.ts';
 import { acquireLease } from '#store/leases.ts';
 import type { Lease } from '#store/held-lease.ts';
 import type { RunCause } from '#store/runs.ts';
@@ -141,8 +143,36 @@ async function pruneUnderLease(
     await removeUnderLease(context, removal, path);
     context.crashPoints.reach('prune.verification-removed');
   }
+  const result = { ...describe(plan, survey), ...deletion, dryRun: false, verificationsRemoved: idle.length };
+  await recordRemoval(context, cluster, lease, result);
   context.progress.end();
-  return { ...describe(plan, survey), ...deletion, dryRun: false, verificationsRemoved: idle.length };
+  return result;
+}
+
+const mostNamed = 100;
+
+/**
+ * What is gone cannot be listed any more. A prune that removes nothing leaves no event: each would be a change for the next
+ * backup. One that was killed before has the next tell what that one removes; the manifests it removed are missed then.
+ */
+async function recordRemoval(
+  context: OperationContext,
+  { database }: Cluster,
+  lease: Lease,
+  { removed, deleted, condemned }: PruneResult,
+): Promise<void> {
+  if (removed.length === 0 && deleted.objects === 0) return;
+  const details = {
+    backups: removed.length,
+    first: removed.slice(0, mostNamed).map(({ id, sequence }) => ({ id, sequence })),
+    deleted: { ...deleted },
+    condemned: { ...condemned },
+  };
+  await database.transaction(async (queries) => {
+    await requireLease(queries, lease.token);
+    const event = { type: 'BACKUP' as const, action: 'backups pruned', actor: context.holder, subject: null, details };
+    await appendAuditEvent(queries, event, context);
+  });
 }
 
 /** The oldest first, so that a crash leaves what a policy would have kept longest. */

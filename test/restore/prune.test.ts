@@ -10,6 +10,7 @@ import { prune, previewPrune, type PruneResult } from '#operations/prune.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
 import { verifyBackups } from '#operations/verify-backup.ts';
+import { listAuditEvents } from '#store/audit.ts';
 import { listRuns } from '#store/runs.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
@@ -101,6 +102,21 @@ describe('prune', () => {
     expect(chunkObjects(host)).toHaveLength(before.length - 2);
     expect(chunkObjects(host)).toEqual(expect.arrayContaining(shared));
     expect(filesBelow(objectFile(host, 'condemned'))).toEqual([]);
+    const events = await listAuditEvents(cluster.database.queries, { type: 'BACKUP' });
+    expect(events.map(({ action, details }) => [action, details])).toEqual([
+      ['backups pruned', expect.objectContaining({ backups: 0, first: [], deleted: result.condemned })],
+      [
+        'backups pruned',
+        expect.objectContaining({
+          backups: 2,
+          first: [
+            { id: second.id, sequence: 2 },
+            { id: first.id, sequence: 1 },
+          ],
+          condemned: result.condemned,
+        }),
+      ],
+    ]);
     await expectRestorable(made, third.id);
     const restored = await restoreInto(made.context, host);
     expect(await dumpDatabase(restored.database)).toEqual(await dumpDatabase(cluster.database));
