@@ -61,11 +61,11 @@ async function requireDatabase(environment: Environment): Promise<void> {
   try {
     await environment.server();
   } catch (error) {
-    if (!isEnclaveManagerError(error, 'not-found') || environment.configuration.database.kind !== 'embedded')
+    if (!isEnclaveManagerError(error, 'database-unreachable') || environment.configuration.database.kind !== 'embedded')
       throw error;
     throw new EnclaveManagerError(
       'configuration',
-      'the database of the cluster to join is not named, and there is none on this host',
+      `the database of the cluster to join is not named, and ${error.message}`,
       {
         hint: 'Give the address that the enrolled hosts use, by --database-url or the variable: ENCLAVE_MANAGER_DATABASE_URL=postgres://USER@HOST/malbork. A cluster on the embedded database of another host has no address: it moves to a database server first.',
         cause: error,
