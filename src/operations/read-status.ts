@@ -116,12 +116,7 @@ export async function readStatus(
     clusterId: keyring.clusterId,
     clusterKey: keyring.fingerprint,
     nodeId: keyring.nodeId,
-    database: {
-      location: server.location,
-      name: database.name,
-      engine: `${server.engine} ${server.version}`,
-      schemaVersion: await schemaVersion(database),
-    },
+    database: await describeDatabase(cluster),
     repository: cluster.store?.location ?? null,
     lastBackup,
     lastDrill,
@@ -132,6 +127,15 @@ export async function readStatus(
     inGrace: await readInGrace(cluster, repository),
     openers: openersOf(cluster, lastBackup),
     leftDatabases: await leftDatabases(server),
+  };
+}
+
+async function describeDatabase({ database, server }: Cluster): Promise<Status['database']> {
+  return {
+    location: server.location,
+    name: database.name,
+    engine: `${server.engine} ${server.version}`,
+    schemaVersion: await schemaVersion(database),
   };
 }
 
