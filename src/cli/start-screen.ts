@@ -122,8 +122,10 @@ function production({ embeddedDatabase, sealing, status }: StartReport, style: S
     advice.push(['ENCLAVE_MANAGER_REPOSITORY', 'another disk, better another machine']);
   }
   if (status.openers.length < 2) {
-    const first = embeddedDatabase ? 'once it reaches the database: ' : '';
-    advice.push(['A second host', `${first}node invite on this one, node enrol on that one`]);
+    const commands = embeddedDatabase
+      ? 'then, by node invite here and node enrol there'
+      : 'node invite on this one, node enrol on that one';
+    advice.push(['A second host', commands]);
   }
   if (advice.length === 0) return '';
   const lines = advice.map(([name, value]) => `  ${name.padEnd(30)}${value}\n`);
