@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { output, run } from './programs.ts';
 import { projectRoot } from '../../tools/checks/project-files.ts';
 import type { Release } from './release.ts';
@@ -5,6 +6,8 @@ import type { Story } from './story.ts';
 import { until } from './waiting.ts';
 
 const limitMs = 240_000;
+const mostAttempts = 10;
+const leasePauseMs = 10_000;
 
 export interface JobOptions {
   readonly host?: string;
@@ -37,22 +40,50 @@ export async function startJob(
   return `${name}-enclaveos-${words.slice(0, 2).join('-')}`;
 }
 
-/** Runs it to its end; resolves with what it printed, and throws with that if it failed. */
-export async function runJob(
-  story: Story,
-  release: Release,
-  words: readonly string[],
-  options: JobOptions = {},
-): Promise<string> {
-  const job = await startJob(story, release, words, options);
+export interface JobEnd {
+  readonly succeeded: boolean;
+  readonly printed: string;
+}
+
+/** Waits for the end of a job, and removes it. */
+export async function endOfJob(release: Release, job: string): Promise<JobEnd> {
   const succeeded = await until(`the end of job ${job}`, limitMs, async () => {
     const json = await release.kubectl(['get', 'job', job, '-o', 'json']);
     const { status } = JSON.parse(json) as { readonly status: JobStatus };
     if ((status.succeeded ?? 0) > 0) return true;
     return (status.failed ?? 0) > 0 ? false : undefined;
   });
-  const { stdout } = await run('kubectl', ['-n', release.namespace, 'logs', `job/${job}`, '--tail=-1']);
+  const { stdout: printed } = await run('kubectl', ['-n', release.namespace, 'logs', `job/${job}`, '--tail=-1']);
   await release.kubectl(['delete', 'job', job, '--timeout=60s']);
-  if (!succeeded) throw new Error(`${words.join(' ')} as a job failed: ${stdout.slice(-2000)}`);
-  return stdout;
+  return { succeeded, printed };
+}
+
+/**
+ * The one document that a command prints with `--json`, which is added, run as a job; throws if it failed. A backup may be
+ * under way, as one begins each minute: then it is started again.
+ */
+export async function askByJob<T>(
+  story: Story,
+  release: Release,
+  words: readonly string[],
+  options: JobOptions = {},
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const { succeeded, printed } = await endOfJob(release, await startJob(story, release, forJson(words), options));
+    if (succeeded) return answerIn(printed) as T;
+    if (attempt === mostAttempts || !printed.includes('"lease-held"'))
+      throw new Error(`${words.join(' ')} as a job failed: ${printed.slice(-2000)}`);
+    story.say('Another operation is under way');
+    await sleep(leasePauseMs);
+  }
+}
+
+/** For scripts: one document and no notes. */
+export const forJson = (words: readonly string[]): string[] => [...words, '--json', '--quiet'];
+
+/** A pod's log has what was printed to either stream. */
+export function answerIn(printed: string): unknown {
+  const [document] = /^[{[][^]*[}\]]$/m.exec(printed.trim()) ?? [];
+  if (document === undefined) throw new Error(`no JSON in what the job printed: ${printed.slice(-2000)}`);
+  return JSON.parse(document);
 }

@@ -12,6 +12,8 @@ export interface Options {
   readonly storageAddress: string | undefined;
   /** An S3 server that is there already; its keys come from the environment. */
   readonly s3Endpoint: string | undefined;
+  /** Directory of the hosts for their state. */
+  readonly statePath: string;
   readonly keep: boolean;
 }
 
@@ -24,6 +26,7 @@ export function parseOptions(parameters: readonly string[]): Options {
       'database-image': { ...text, default: 'localhost/enclaveos-database-test:15' },
       'storage-address': text,
       's3-endpoint': text,
+      'state-path': { ...text, default: '/var/lib/enclave-manager' },
       keep: { type: 'boolean', default: false },
     },
   });
@@ -37,6 +40,7 @@ export function parseOptions(parameters: readonly string[]): Options {
     databaseImage: values['database-image'],
     storageAddress,
     s3Endpoint,
+    statePath: values['state-path'],
     keep: values.keep,
   };
 }

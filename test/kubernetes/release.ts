@@ -11,6 +11,7 @@ const startLimitMs = 240_000;
 
 interface Pod {
   readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+  readonly spec: { readonly nodeName: string };
   readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
@@ -82,7 +83,9 @@ export class Release {
     const { stdout, stderr, status } = await this.tryCommand(...words, '--json');
     if (stdout.trim() === '')
       throw new Error(`enclave-manager ${words.join(' ')} ended with ${status}: ${stderr.slice(-1000)}`);
-    return JSON.parse(stdout) as T;
+    const answer = JSON.parse(stdout) as T | { readonly error: { readonly message: string } };
+    if (typeof answer === 'object' && answer !== null && 'error' in answer) throw new Error(answer.error.message);
+    return answer;
   }
 
   /** Rows of a query in the database pod, as lines of comma-separated values without their header. */
@@ -102,6 +105,12 @@ export class Release {
   /** So many pods, every one of them ready, and none that is on its way out. */
   async untilReady(component: 'manager' | 'cockroachdb', count = 1): Promise<void> {
     const what = `${count} ready ${component} of ${this.name}`;
+    // Pods of before may be ready while their successors are not made yet.
+    const kind = component === 'manager' ? `deploy/${this.managers}` : `statefulset/${this.database}`;
+    const limit = `--timeout=${startLimitMs / 1000}s`;
+    await run('kubectl', ['-n', this.namespace, 'rollout', 'status', kind, limit], {
+      timeoutMs: startLimitMs + 10_000,
+    });
     const ask = async (): Promise<true | undefined> => {
       const pods = await this.pods(component);
       return pods.length === count && pods.every(isReady) ? true : undefined;
@@ -119,8 +128,12 @@ export class Release {
   }
 }
 
+/** A tag such as `15` would be taken for a number. */
 const settings = (values: Values): string[] =>
-  Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value.replaceAll(',', '\\,')}`]);
+  Object.entries(values).flatMap(([name, value]) => [
+    name.endsWith('.Tag') ? '--set-string' : '--set',
+    `${name}=${value.replaceAll(',', '\\,')}`,
+  ]);
 
 const isReady = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp === undefined &&

@@ -19,6 +19,8 @@ export class World {
   readonly storage: Storage;
   /** Names of the hosts on which managers may run. */
   readonly hosts: readonly string[];
+  /** Whose keys the managers use at present. */
+  account: StorageAccount;
   readonly #run = randomBytes(3).toString('hex');
   readonly #keys: ReadonlyMap<string, Buffer>;
   readonly #namespaces: string[] = [];
@@ -28,6 +30,7 @@ export class World {
     this.options = options;
     this.storage = storage;
     this.hosts = hosts;
+    this.account = storage.account;
     // They stand for the hardware: the same in every namespace, and never in the bucket.
     this.#keys = new Map(hosts.map((host) => [host, randomBytes(32)]));
   }
@@ -55,8 +58,9 @@ export class World {
     }
   }
 
-  async createCredentials(namespace: string, account: StorageAccount): Promise<void> {
-    await output('kubectl', ['-n', namespace, 'create', 'secret', 'generic', credentialsSecret, ...literals(account)]);
+  async createCredentials(namespace: string): Promise<void> {
+    const contents = literals(this.account);
+    await output('kubectl', ['-n', namespace, 'create', 'secret', 'generic', credentialsSecret, ...contents]);
   }
 
   /** As an operator rotates them: the same secret, with other contents. */
@@ -65,6 +69,7 @@ export class World {
     const secret = ['create', 'secret', 'generic', credentialsSecret, ...literals(account), ...dry];
     const manifest = await output('kubectl', ['-n', namespace, ...secret]);
     await output('kubectl', ['-n', namespace, 'apply', '-f', '-'], { input: manifest });
+    this.account = account;
   }
 
   release(namespace: string, name: string, more: Values = {}): Release {
@@ -82,10 +87,11 @@ export class World {
   }
 
   #base(): Values {
-    const { managerImage, databaseImage } = this.options;
+    const { managerImage, databaseImage, statePath } = this.options;
     return {
       'enclaveos-chart.Manager.Sealing': 'software',
       'enclaveos-chart.Manager.SoftwareKeySecretName': hostKeysSecret,
+      'enclaveos-chart.Manager.StatePath': statePath,
       ...image('Manager', managerImage),
       ...image('CockroachDB', databaseImage),
       // Small, so that several fit on one host.
@@ -95,11 +101,15 @@ export class World {
     };
   }
 
+  /** With everything in it, its volumes too. */
+  async removeNamespace(name: string): Promise<void> {
+    await output('kubectl', ['delete', 'namespace', name, '--ignore-not-found', '--timeout=170s'], {
+      timeoutMs: 180_000,
+    });
+  }
+
   async cleanUp(): Promise<void> {
-    for (const name of this.#namespaces)
-      await output('kubectl', ['delete', 'namespace', name, '--ignore-not-found', '--timeout=120s'], {
-        timeoutMs: 130_000,
-      });
+    for (const name of this.#namespaces) await this.removeNamespace(name);
   }
 }
 

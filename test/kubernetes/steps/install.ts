@@ -29,6 +29,7 @@ export interface Status {
   readonly lastBackup: ListedBackup | null;
   readonly openers: readonly { readonly name: string }[];
   readonly repository: string | null;
+  readonly schedules: { readonly backup: { readonly schedule: string | null } };
 }
 
 /** The published steps of the backup set-up, with a schedule that fires each minute. */
@@ -38,7 +39,7 @@ export async function install(world: World): Promise<{ release: Release; bucket:
   await storage.createBucket(bucket);
   story.say(`An empty bucket ${bucket} at ${storage.endpoint}; hosts: ${world.hosts.join(', ')}`);
   const namespace = await world.createNamespace('main');
-  await world.createCredentials(namespace, storage.account);
+  await world.createCredentials(namespace);
   await world.createHostKeys(namespace);
   const values = world.backupValues(bucket, {
     'enclaveos-chart.Backup.CronSchedule': '* * * * *',
@@ -76,7 +77,7 @@ export async function writeAndBackUp(
 }
 
 /** The newest scheduled backup that began after a time. */
-async function nextScheduled(release: Release, after: string): Promise<ListedBackup> {
+export async function nextScheduled(release: Release, after: string): Promise<ListedBackup> {
   return await until('a scheduled backup', nextScheduledLimitMs, async () => {
     const list = await release.ask<ListedBackup[]>('backup', 'list');
     return list.find(({ kind, startedAt }) => kind === 'scheduled' && startedAt > after);

@@ -2,81 +2,82 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { read, write } from '../contents.ts';
-import { runJob, startJob } from '../jobs.ts';
+import { askByJob, startJob } from '../jobs.ts';
 import type { Release } from '../release.ts';
+import { until } from '../waiting.ts';
 import type { World } from '../world.ts';
 import type { Backed, Status } from './install.ts';
 
-const byHand = { 'enclaveos-chart.Manager.ReplicaCount': '0', 'enclaveos-chart.CockroachDB.Insecure': 'true' };
+const noManagers = { 'enclaveos-chart.Manager.ReplicaCount': '0' };
+const ownTables = `SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public'`;
 
-/** The published manual restore, command by command. */
-export async function restoreByHand(world: World, release: Release, { backup, contents }: Backed): Promise<void> {
+/** The published manual restore, command by command, with a database that is opened for it. */
+export async function restoreByHand(world: World, release: Release, backed: Backed): Promise<void> {
   const { story } = world;
   await write(release, 'lost', 10);
-  story.check(
-    'rows that the backup has not',
-    (await read(release)).length > 0 && differs(await read(release), contents),
-    true,
+  story.check('the backup has other rows', (await read(release)).join() !== backed.contents.join(), true);
+  const plan = ['restore', 'plan', backed.backup.id];
+  const { openers, obstacles } = await askByJob<{ openers: { name: string }[]; obstacles: string[] }>(
+    story,
+    release,
+    plan,
   );
-  const plan = await runJob(story, release, ['restore', 'plan', backup.id, '--json']);
-  const { openers, obstacles } = JSON.parse(plan) as { openers?: unknown[]; obstacles: unknown[] };
-  story.say(`Who can open it: ${JSON.stringify(openers)}`);
+  story.check('who can open it', openers.map(({ name }) => name).length > 0, true);
   story.check('what would stop a restore', obstacles, []);
-  await release.upgrade(byHand);
+  await release.upgrade({ ...noManagers, 'enclaveos-chart.CockroachDB.Insecure': 'true' });
   await release.untilReady('manager', 0);
   await release.untilReady('cockroachdb');
+  await replayExport(world, release, backed.backup.id, './cockroach sql --insecure');
+  await release.upgrade();
+  await seeRestored(world, release, backed);
+}
+
+async function replayExport(world: World, release: Release, id: string, shell: string): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'em-export-'));
   try {
     const file = join(directory, 'backup.sql');
-    await exportTo(world, release, backup.id, file);
-    await replay(world, release, file);
+    await exportTo(world, release, id, file);
+    await replay(world, release, file, shell);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-  await release.upgrade();
-  await release.untilReady('cockroachdb');
-  await release.untilReady('manager');
-  story.check('the rows of the backup are back', await read(release), contents);
-  story.check(
-    'marker of the import',
-    await release.sql(`SELECT count(*) FROM pg_catalog.pg_tables WHERE tablename = 'import_marker'`),
-    ['0'],
-  );
-  const { findings } = await release.ask<Status>('status');
-  story.check(
-    'problems',
-    findings.filter(({ severity }) => severity === 'problem').map(({ code }) => code),
-    [],
-  );
 }
 
 async function exportTo({ story }: World, release: Release, id: string, file: string): Promise<void> {
   const job = await startJob(story, release, ['backup', 'export', id, '--format', 'sql']);
-  const pod = await release.kubectl([
-    'get',
-    'pods',
-    '-l',
-    `job-name=${job}`,
-    '-o',
-    'jsonpath={.items[0].metadata.name}',
-  ]);
-  await release.type(['wait', '--for=condition=ready', 'pod', '-l', `job-name=${job}`, '--timeout=120s']);
+  const ofJob = ['-l', `job-name=${job}`];
+  // The pod may not be there yet, and then the command does not wait.
+  await until('the export', 180_000, async () => {
+    return await release.type(['wait', '--for=condition=ready', 'pod', ...ofJob, '--timeout=110s']);
+  });
+  const pod = await release.kubectl(['get', 'pods', ...ofJob, '-o', 'jsonpath={.items[0].metadata.name}']);
   await release.type(['cp', `${pod}:/export/backup.sql`, file]);
   await release.kubectl(['delete', 'job', job, '--timeout=90s']);
   story.check('the export is SQL', readFileSync(file, 'utf8').includes('CREATE TABLE'), true);
-  story.say(`${statSync(file).size} bytes of SQL`);
+  story.say(`${statSync(file).size} bytes`);
 }
 
-async function replay({ story }: World, release: Release, file: string): Promise<void> {
+async function replay({ story }: World, release: Release, file: string, shell: string): Promise<void> {
   const pod = `${release.database}-0`;
+  const statements = 'drop database malbork cascade; create database malbork;';
   await release.type(['cp', file, `${pod}:/cockroach`]);
-  story.say('drop database malbork cascade; create database malbork;');
-  await release.type(['exec', '-i', pod, '--', './cockroach', 'sql', '--insecure'], {
-    input: 'drop database malbork cascade; create database malbork;\n',
-  });
-  const tables = await release.sql(`SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public'`);
-  story.check('tables in the new malbork', tables, ['0']);
-  await release.type(['exec', '-i', pod, '--', 'bash', '-c', './cockroach sql --insecure -d malbork < backup.sql']);
+  await release.type(['exec', '-i', pod, '--', ...shell.split(' ')], { input: `${statements}\n` });
+  story.say(`> ${statements}`);
+  story.check('tables in the new malbork', await release.sql(ownTables), ['0']);
+  await release.type(['exec', '-i', pod, '--', 'bash', '-c', `${shell} -d malbork < backup.sql`]);
 }
 
-const differs = (left: readonly string[], right: readonly string[]): boolean => left.join() !== right.join();
+async function seeRestored({ story }: World, release: Release, { contents }: Backed): Promise<void> {
+  await release.untilReady('cockroachdb');
+  await release.untilReady('manager');
+  story.check('the rows of the backup are back', (await read(release)).join() === contents.join(), true);
+  const marker = `SELECT count(*) FROM pg_catalog.pg_tables WHERE tablename = 'import_marker'`;
+  story.check('marker of the import', await release.sql(marker), ['0']);
+  const { findings } = await release.ask<Status>('status');
+  const problems = findings.filter(({ severity }) => severity === 'problem');
+  story.check(
+    'problems',
+    problems.map(({ code }) => code),
+    [],
+  );
+}
