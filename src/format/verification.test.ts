@@ -26,21 +26,21 @@ beforeAll(async () => {
 });
 
 describe('a verification', () => {
-  it('opens to what was encoded, of new chunks, of a whole backup and of a drill', () => {
+  it('opens to what was encoded, of new chunks, of a whole backup and of a drill', async () => {
     const whole: Verification = { ...verification, level: 'all-chunks', objects: null, bad: objects, passed: false };
     const drill: Verification = { ...verification, level: 'restored', objects: null, drill: { durationMs: 1234 } };
     for (const each of [verification, whole, drill]) {
-      expect(openVerification(keyring, verificationId, encodeVerification(keyring, each))).toEqual(each);
+      await expect(openVerification(keyring, verificationId, encodeVerification(keyring, each))).resolves.toEqual(each);
     }
   });
 
   it('is forged for another cluster, and damaged under another name', async () => {
     const bytes = encodeVerification(keyring, verification);
     const other = await newTestCluster();
-    expect(() => openVerification(other.keyring, verificationId, bytes)).toThrow(
+    await expect(openVerification(other.keyring, verificationId, bytes)).rejects.toThrow(
       expect.objectContaining({ code: 'forged' }) as Error,
     );
-    expect(() => openVerification(keyring, '20261122T000101Z-aaaaaa', bytes)).toThrow(
+    await expect(openVerification(keyring, '20261122T000101Z-aaaaaa', bytes)).rejects.toThrow(
       'verifications/20261122T000101Z-aaaaaa.json holds verification 20261122T000100Z-aaaaaa',
     );
   });
@@ -52,9 +52,9 @@ describe('a verification', () => {
     ['an unknown level', { level: 'some-chunks' }],
     ['a negative duration', { drill: { durationMs: -1 } }],
     ['a node that is no id', { nodeId: 'tokyo-1' }],
-  ])('with %s is damaged', (_, change) => {
+  ])('with %s is damaged', async (_, change) => {
     const bytes = keyring.sign('verification', { ...verification, ...change });
-    expect(() => openVerification(keyring, verificationId, bytes)).toThrow(
+    await expect(openVerification(keyring, verificationId, bytes)).rejects.toThrow(
       expect.objectContaining({ code: 'damaged' }) as Error,
     );
   });

@@ -60,20 +60,12 @@ export function encodeVerification(keyring: OpenedKeyring, verification: Verific
 }
 
 /** `forged` unless this cluster signed it, `damaged` where it does not fit or lies under another name. */
-export function openVerification(keyring: OpenedKeyring, verificationId: string, bytes: Uint8Array): Verification {
-  return checkedVerification(verificationId, keyring.verify('verification', bytes));
-}
-
-/** The same for one of many, proved while this thread does something else. */
-export async function openVerificationAside(
+export async function openVerification(
   keyring: OpenedKeyring,
   verificationId: string,
   bytes: Uint8Array,
 ): Promise<Verification> {
-  return checkedVerification(verificationId, await keyring.verifyAside('verification', bytes));
-}
-
-function checkedVerification(verificationId: string, payload: unknown): Verification {
+  const payload = await keyring.verifyAside('verification', bytes);
   const path = verificationPath(verificationId);
   const verification = checkedPayload(verificationSchema, path, payload);
   if (verification.verificationId === verificationId) return verification;

@@ -2,7 +2,7 @@ import type { ErrorCode } from '#errors/codes.ts';
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix, parseManifestPath, parseVerificationPath, verificationsPrefix } from '#format/layout.ts';
 import { openerOfSummaries, readManifestSummary } from '#format/manifest.ts';
-import { openVerificationAside, type Verification } from '#format/verification.ts';
+import { openVerification, type Verification } from '#format/verification.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupSummary } from '#model/backup.ts';
@@ -94,7 +94,7 @@ function verificationDocuments(keyring: OpenedKeyring, table: ObjectTable): Docu
     maxBytes: documentLimits.verification,
     parsePath: parseVerificationPath,
     open: async (id, bytes) => {
-      const { objects, bad, ...facts } = await openVerificationAside(keyring, id, bytes);
+      const { objects, bad, ...facts } = await openVerification(keyring, id, bytes);
       const read = objects === null ? null : table.placesOfNames(objects);
       return { ...facts, objects: read, bad: table.placesOfNames(bad) };
     },

@@ -115,7 +115,7 @@ describe.each(expected.hostKeys.map((hostKey, index) => ({ hostKey, host: index 
 
     it('has a verification that the key generation after it accepts', async () => {
       const [document] = await readAll(store, 'verifications/');
-      const verification = openVerification(keyring, '20261123T000100Z-dddddd', document!.bytes);
+      const verification = await openVerification(keyring, '20261123T000100Z-dddddd', document!.bytes);
       expect(document!.path).toBe(verificationPath(verification.verificationId));
       expect(verification).toMatchObject({ level: 'new-chunks', passed: true, backups: ['20261123T000000Z-bbbbbb'] });
     });
