@@ -1,7 +1,7 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { requireMember } from '#keys/keyring.ts';
 import type { Incarnation } from '#model/backup.ts';
-import { timedId, type BackupId } from '#model/identifiers.ts';
+import type { BackupId } from '#model/identifiers.ts';
 import { beforeName, stagingName, type RestoreId } from '#model/restore-names.ts';
 import type { Database, SwapNames } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -13,6 +13,7 @@ import { fence, swapDeadline } from './fence.ts';
 import { dropEmpty, finishSwap, swapLive } from './finish-swap.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
+import { nextRestoreId } from './next-restore-id.ts';
 import { newestKeyring, type Repository } from './open-repository.ts';
 import { prepareStaging } from './prepare-staging.ts';
 import { proveNodeIfAble } from './prove-node.ts';
@@ -76,7 +77,7 @@ async function restoreBackup(
   context.crashPoints.reach('restore.planned');
   const live = await inspectLive(context, host, target.keyring);
   try {
-    const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
+    const restoreId = await nextRestoreId(context, host.server);
     const safety = options.safetyBackup
       ? await takeSafetyBackup(context, host, target.keyring, live, 'what is there now')
       : null;

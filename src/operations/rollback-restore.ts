@@ -3,7 +3,6 @@ import type { OpenedKeyring } from '#keys/keyring.ts';
 import { keyringPath } from '#keys/keyring-paths.ts';
 import { membersSchema } from '#keys/payloads.ts';
 import type { Incarnation } from '#model/backup.ts';
-import { timedId } from '#model/identifiers.ts';
 import { beforeName, type RestoreId } from '#model/restore-names.ts';
 import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { readAuditHead } from '#store/audit.ts';
@@ -16,6 +15,7 @@ import type { Cluster, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
 import { recordEnd, swapLive } from './finish-swap.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
+import { nextRestoreId } from './next-restore-id.ts';
 import { exchangedTables, findUndoable, type RollbackPlan, type Undoable } from './plan-rollback.ts';
 
 export interface RollbackResult {
@@ -35,7 +35,7 @@ export async function rollbackRestore(
   try {
     context.crashPoints.reach('rollback.lease-taken');
     const undone = await findShown(cluster, shown);
-    const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
+    const restoreId = await nextRestoreId(context, server);
     const keptDatabase = beforeName(server.liveName, restoreId);
     const fenced = await fence(context, live);
     let swapped = false;

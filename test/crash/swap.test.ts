@@ -1,11 +1,16 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '#adapters/system/clock.ts';
 import type { CrashPoint } from '#model/crash-point.ts';
+import { beforeName } from '#model/restore-names.ts';
 import { cleanUpRestore, leftDatabases } from '#operations/clean-up-restore.ts';
+import type { DatabaseStatus } from '#operations/database-status.ts';
+import type { UnfinishedSwap } from '#operations/find-unfinished-swap.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { restore } from '#operations/restore.ts';
 import { rollbackRestore } from '#operations/rollback-restore.ts';
+import type { Clock } from '#ports/clock.ts';
 import { verifyAuditChain } from '#store/audit.ts';
 import { listRestores } from '#store/restores.ts';
 import { runCommand, runJson, type CommandOptions } from '../fixtures/command.ts';
@@ -64,9 +69,9 @@ async function crashRestore(host: SharedHost, point: CrashPoint): Promise<void> 
 }
 
 /** What `database status` says of it, which changes nothing. */
-async function unfinished(host: SharedHost): Promise<{ readonly before: string } | null> {
+async function unfinished(host: SharedHost): Promise<Omit<UnfinishedSwap, 'outcome'> | null> {
   const status = await runJson(['database', 'status'], inTwoSteps(host));
-  return (status as { unfinishedSwap: { readonly before: string } | null }).unfinishedSwap;
+  return (status as Pick<DatabaseStatus, 'unfinishedSwap'>).unfinishedSwap;
 }
 
 describe('a restore killed in a swap of two steps', () => {
@@ -163,6 +168,22 @@ describe('a rollback killed in a swap of two steps', () => {
     });
     expect(await rowsOf(other)).toEqual(written);
   });
+});
+
+it('a rollback on a host whose clock is behind is finished as well', async () => {
+  const [lost, other] = await hosts();
+  const ahead: Clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() + 3_600_000) };
+  const { restoreId } = await restore(makeContext({ clock: ahead }), other, {
+    ...confirmed,
+    backup: prepared.backupId,
+    safetyBackup: false,
+  });
+  await crash(['restore', 'rollback', '--yes'], inTwoSteps(lost), 'swap.live-renamed');
+  const swap = await unfinished(other);
+  expect(swap).toMatchObject({ staging: beforeName(other.server.liveName, restoreId) });
+  expect(swap!.restoreId > restoreId).toBe(true);
+  expect(await rowsOf(other)).toEqual(prepared.changed);
+  expect(await unfinished(other)).toBeNull();
 });
 
 describe('where no database says that it was about to serve', () => {
