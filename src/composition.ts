@@ -43,12 +43,13 @@ export interface ProcessFacts {
 
 /**
  * Threads that move rows have a small heap and large buffers outside it, and V8 would collect the one after every few of the
- * others. It asks for this at the end of each collection, so it may be set at any time (docs/decisions/040).
+ * others; for what they make and forget at once it would keep tens of megabytes. V8 asks for the one flag at the end of each
+ * collection and for the other when a thread begins, so both may be set at any time before (docs/decisions/040).
  */
-const heapGrowingFlag = '--heap-growing-percent=400';
+const heapFlags = ['--heap-growing-percent=400', '--max-semi-space-size=1'];
 
 export function loadAdapters(facts: ProcessFacts): LoadedAdapters {
-  setFlagsFromString(heapGrowingFlag);
+  for (const flag of heapFlags) setFlagsFromString(flag);
   const crashPoints = openCrashPoints({
     killAt: facts.env['ENCLAVE_MANAGER_TEST_KILL_AT'],
     stopAt: facts.env['ENCLAVE_MANAGER_TEST_STOP_AT'],
