@@ -84,7 +84,12 @@ export async function nextScheduled(release: Release, after: string): Promise<Li
   });
 }
 
-async function seeInBucket({ story, storage }: World, bucket: string, prefix: string, id: string): Promise<void> {
+export async function seeInBucket(
+  { story, storage }: World,
+  bucket: string,
+  prefix: string,
+  id: string,
+): Promise<void> {
   const keys = await storage.list(bucket, '');
   const inside = keys.filter((key) => key.startsWith(prefix));
   const rooms = new Set(inside.map((key) => key.slice(prefix.length).split('/')[0]));

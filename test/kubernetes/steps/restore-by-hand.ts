@@ -32,6 +32,23 @@ export async function restoreByHand(world: World, release: Release, backed: Back
   await seeRestored(world, release, backed);
 }
 
+/** Nothing is left but the bucket and the keys of the hosts: by hand, with certificates between managers and database. */
+export async function disasterByHand(world: World, lost: Release, backed: Backed): Promise<Release> {
+  const { story } = world;
+  await world.removeNamespace(lost.namespace);
+  const namespace = await world.createNamespace('by-hand');
+  await world.createCredentials(namespace);
+  await world.createHostKeys(namespace);
+  const release = world.release(namespace, 'em', lost.values);
+  await release.install(noManagers);
+  await release.untilReady('cockroachdb');
+  story.check('tables in the malbork of the new database', await release.sql(ownTables), ['0']);
+  await replayExport(world, release, backed.backup.id, './cockroach sql');
+  await release.upgrade();
+  await seeRestored(world, release, backed);
+  return release;
+}
+
 async function replayExport(world: World, release: Release, id: string, shell: string): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'em-export-'));
   try {
