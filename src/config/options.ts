@@ -240,6 +240,13 @@ export const options = {
     help: 'the same for commands that must run on this very host, such as node enrol',
     parse: parseCommand,
   }),
+  commandEnrol: option({
+    environment: 'ENCLAVE_MANAGER_COMMAND_ENROL',
+    default: undefined,
+    defaultMeans: 'node enrol --token-file - with ENCLAVE_MANAGER_COMMAND_HERE',
+    help: 'a whole command that enrols this very host and reads the token from stdin',
+    parse: parseCommand,
+  }),
   debug: option({
     environment: 'ENCLAVE_MANAGER_DEBUG',
     default: '0',

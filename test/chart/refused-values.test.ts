@@ -97,6 +97,11 @@ describe('values that do not fit each other are refused with the way out', () =>
     ['credentials without bucket', [...software, bucket[1]!], 'global.S3.HmacSecretName is set, and global.S3.Bucket'],
     ['an endpoint without bucket', [...software, bucket[2]!], 'global.S3.Endpoint is set, and global.S3.Bucket is not'],
     [
+      'a region without bucket',
+      [...software, 'global.S3.Region=eu-de'],
+      'global.S3.Region is set, and global.S3.Bucket',
+    ],
+    [
       'a schedule without bucket',
       [...software, 'enclaveos-chart.Backup.CronSchedule=0 0 * * *'],
       'enclaveos-chart.Backup.CronSchedule is set, and global.S3.Bucket is not',
@@ -113,6 +118,10 @@ describe('values that do not fit each other are refused with the way out', () =>
     ['an ingress without name', [...software, 'enclaveos-chart.Manager.Ingress.Enabled=true'], 'Manager.Ingress.Host'],
   ])('%s', (_, values, message) => {
     expect(refusal(setting(values))).toContain(message);
+  });
+
+  it.each(['my.app', '1em'])('a release name after which no Service can be named: %s', (name) => {
+    expect(refusal(setting(software), name)).toContain(`the release name "${name}"`);
   });
 
   it('a release name that leaves no room for the names made from it', () => {

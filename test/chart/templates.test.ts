@@ -222,9 +222,11 @@ describe('a job', () => {
     const [task] = pod.containers;
     expect(task).toMatchObject({ args: ['restore', 'run', 'latest', '--yes'] });
     expect(JSON.stringify(pod)).toContain('{"key":"metadata.name","operator":"In","values":["host-b"]}');
-    const { ENCLAVE_MANAGER_WAIT, ENCLAVE_MANAGER_COMMAND_HERE, POD, ...shared } = settingsOf(manifests);
+    const { ENCLAVE_MANAGER_WAIT, ENCLAVE_MANAGER_COMMAND_HERE, ENCLAVE_MANAGER_COMMAND_ENROL, POD, ...shared } =
+      settingsOf(manifests);
     expect([ENCLAVE_MANAGER_WAIT, POD]).toEqual(['1', '']);
     expect(ENCLAVE_MANAGER_COMMAND_HERE).toContain('$(POD)');
+    expect(ENCLAVE_MANAGER_COMMAND_ENROL).toContain('enclaveos-chart.Job.Host=$(ENCLAVE_MANAGER_NODE_NAME)');
     expect(variablesOf(task!)).toEqual(shared);
   });
 
@@ -254,7 +256,8 @@ describe('helm test', () => {
     expect(names()).toEqual([`${release}-enclaveos-test-database`, `${release}-enclaveos-test-sealing`]);
     expect(names(...bucket)).toHaveLength(4);
     const args = tests(...bucket).map(({ spec }) => (spec!.containers[0] as { args?: string[] }).args);
-    expect(args).toEqual([undefined, ['repository', 'check'], ['restore', 'plan', 'latest'], ['node', 'probe']]);
+    expect(args).toEqual([undefined, ['repository', 'check'], undefined, ['node', 'probe']]);
+    expect(JSON.stringify(tests(...bucket)[2])).toContain('restore plan latest --json');
   });
 
   it('runs where a manager runs, or anywhere while none does', () => {
@@ -304,6 +307,12 @@ describe('network policies', () => {
     ['http://s3.example', [53, 53, 80, 443]],
   ])('let the managers out to the port of %s', (endpoint, ports) => {
     expect(egressPorts(endpoint)).toEqual(ports);
+  });
+
+  it('let them out to a TPM behind a socket', () => {
+    const socket = String.raw`enclaveos-chart.Manager.Tpm.Tcti=swtpm:host=swtpm\,port=2321`;
+    const tpm = ['enclaveos-chart.Manager.Sealing=tpm2', 'enclaveos-chart.Manager.SoftwareKeySecretName=', socket];
+    expect(egressPorts('s3.example', ...tpm)).toEqual([53, 53, 443, 2321]);
   });
 
   it('let them out to a database of your own', () => {

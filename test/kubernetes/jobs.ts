@@ -11,7 +11,6 @@ const leasePauseMs = 10_000;
 
 export interface JobOptions {
   readonly host?: string;
-  readonly tokenSecret?: string;
 }
 
 interface JobStatus {
@@ -24,11 +23,10 @@ export async function startJob(
   story: Story,
   { name, namespace }: Release,
   words: readonly string[],
-  { host, tokenSecret }: JobOptions = {},
+  { host }: JobOptions = {},
 ): Promise<string> {
   const settings = [
     ...(host === undefined ? [] : [`enclaveos-chart.Job.Host=${host}`]),
-    ...(tokenSecret === undefined ? [] : [`enclaveos-chart.Job.TokenSecretName=${tokenSecret}`]),
     `enclaveos-chart.Job.Arguments={${words.join(',')}}`,
   ];
   const template =
@@ -47,15 +45,20 @@ export interface JobEnd {
 
 /** Waits for the end of a job, and removes it. */
 export async function endOfJob(release: Release, job: string): Promise<JobEnd> {
-  const succeeded = await until(`the end of job ${job}`, limitMs, async () => {
-    const json = await release.kubectl(['get', 'job', job, '-o', 'json']);
-    const { status } = JSON.parse(json) as { readonly status: JobStatus };
-    if ((status.succeeded ?? 0) > 0) return true;
-    return (status.failed ?? 0) > 0 ? false : undefined;
-  });
+  const succeeded = await until(`the end of job ${job}`, limitMs, () => successOf(release, job));
   const { stdout: printed } = await run('kubectl', ['-n', release.namespace, 'logs', `job/${job}`, '--tail=-1']);
   await release.kubectl(['delete', 'job', job, '--timeout=60s']);
   return { succeeded, printed };
+}
+
+export const hasEnded = async (release: Release, job: string): Promise<boolean> =>
+  (await successOf(release, job)) !== undefined;
+
+/** `undefined` while it runs. */
+async function successOf(release: Release, job: string): Promise<boolean | undefined> {
+  const { status } = JSON.parse(await release.kubectl(['get', 'job', job, '-o', 'json'])) as { status: JobStatus };
+  if ((status.succeeded ?? 0) > 0) return true;
+  return (status.failed ?? 0) > 0 ? false : undefined;
 }
 
 /**

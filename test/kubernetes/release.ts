@@ -12,7 +12,10 @@ const startLimitMs = 240_000;
 interface Pod {
   readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
   readonly spec: { readonly nodeName: string };
-  readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly containerStatuses?: readonly { readonly restartCount: number }[];
+  };
 }
 
 /** One installation of the chart, worked on by the commands that an operator types. */
@@ -102,6 +105,12 @@ export class Release {
     return items;
   }
 
+  /** Changes with every pod that is replaced, and every container that starts anew in one. */
+  async containers(component: 'manager' | 'cockroachdb'): Promise<string[]> {
+    const restarts = ({ status }: Pod): number[] => (status.containerStatuses ?? []).map((each) => each.restartCount);
+    return (await this.pods(component)).map((pod) => `${pod.metadata.uid}, restarts: ${restarts(pod).join()}`);
+  }
+
   /** So many pods, every one of them ready, and none that is on its way out. */
   async untilReady(component: 'manager' | 'cockroachdb', count = 1): Promise<void> {
     const what = `${count} ready ${component} of ${this.name}`;
@@ -135,6 +144,6 @@ const settings = (values: Values): string[] =>
     `${name}=${value.replaceAll(',', '\\,')}`,
   ]);
 
-const isReady = ({ metadata, status }: Pod): boolean =>
+export const isReady = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp === undefined &&
   (status.conditions ?? []).some(({ type, status: value }) => type === 'Ready' && value === 'True');

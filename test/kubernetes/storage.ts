@@ -12,8 +12,8 @@ import type { Options } from './options.ts';
 export interface Storage {
   readonly endpoint: string;
   readonly account: StorageAccount;
-  /** Another key for the same buckets; afterwards the one before is refused. */
-  replaceKey(): Promise<{ readonly account: StorageAccount; refuseOld(): Promise<void> }>;
+  /** Another key for the same buckets. A server that is not ours cannot be told to refuse the one before. */
+  replaceKey(): Promise<{ readonly account: StorageAccount; readonly refuseOld?: () => Promise<void> }>;
   createBucket(name: string): Promise<void>;
   /** Keys of every object below a prefix. */
   list(bucket: string, prefix: string): Promise<string[]>;
@@ -24,8 +24,9 @@ export interface Storage {
 export async function openStorage({ storageAddress, s3Endpoint }: Options): Promise<Storage> {
   if (storageAddress === undefined) return ofOthers(s3Endpoint!);
   const ceph = await startCephCluster(mkdtempSync(join(tmpdir(), 'em-ceph-')), storageAddress);
+  const { useKey, ...bucket } = reading(ceph);
   return {
-    ...reading(ceph),
+    ...bucket,
     endpoint: ceph.endpoint,
     account: ceph.manager,
     replaceKey: async () => {
@@ -35,6 +36,7 @@ export async function openStorage({ storageAddress, s3Endpoint }: Options): Prom
         secretAccessKey: randomBytes(20).toString('hex'),
       };
       await ceph.addKey(account);
+      useKey(account);
       return { account, refuseOld: () => ceph.removeKey(ceph.manager) };
     },
     stop: () => ceph.stop(),
@@ -54,18 +56,27 @@ function ofOthers(endpoint: string): Storage {
   const account = keyFrom('');
   const server = { name: 'given', endpoint, manager: account, restricted: account };
   const second = keyFrom('_2');
+  const { useKey, ...bucket } = reading(server);
   return {
-    ...reading(server),
+    ...bucket,
     endpoint,
     account,
-    replaceKey: () => Promise.resolve({ account: second, refuseOld: () => Promise.resolve() }),
+    replaceKey: () => {
+      useKey(second);
+      return Promise.resolve({ account: second });
+    },
     stop: () => Promise.resolve(),
   };
 }
 
-function reading(server: StorageServer): Pick<Storage, 'createBucket' | 'list' | 'read'> {
-  const client: S3Client = clientOf(server);
+function reading(
+  server: StorageServer,
+): Pick<Storage, 'createBucket' | 'list' | 'read'> & { useKey(account: StorageAccount): void } {
+  let client: S3Client = clientOf(server);
   return {
+    useKey: (account) => {
+      client = clientOf({ ...server, manager: account });
+    },
     createBucket: async (name) => {
       await client.send(new CreateBucketCommand({ Bucket: name }));
     },

@@ -27,7 +27,7 @@ export async function tell(world: World): Promise<void> {
   await story.step('Upgrade and roll back, while pods are deleted at random', () => upgradeAndRollBack(world, release));
   await story.step('Another key in the secret', () => rotateCredentials(world, release));
   if (world.options.storageAddress === undefined) story.say('No TPM joins: without --storage-address there is none');
-  else await story.step('A second host, with a TPM, joins and is evicted', () => enrolAndEvict(world, release));
+  else await story.step('A second host, with a TPM, joins and is evicted', () => enrolAndEvict(world, release, bucket));
   const second = await story.step('Write again, and see the next backup', () =>
     writeAndBackUp(world, release, bucket, 'clusters/one/', 'second'),
   );

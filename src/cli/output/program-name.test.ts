@@ -46,8 +46,17 @@ describe('spellingOf', () => {
     );
   });
 
+  it('has a command of its own to enrol this host, where it is set', () => {
+    const job = "kubectl create -f 'enclave-manager node'";
+    const spelling = spellingOf({ ...env, ENCLAVE_MANAGER_COMMAND_ENROL: job }, () => './em');
+    const text = 'enclave-manager status: enclave-manager node enrol --token-file -, or enclave-manager node enrol';
+    expect(spellCommands(text, spelling)).toBe(
+      `kubectl exec deploy/managers -- enclave-manager status: ${job}, or kubectl exec -i pod-7 -- enclave-manager node enrol`,
+    );
+  });
+
   it('is how the process was started where nothing is set', () => {
-    expect(spellingOf({}, () => './em')).toEqual({ program: './em', here: './em' });
+    expect(spellingOf({}, () => './em')).toEqual({ program: './em', here: './em', enrol: undefined });
     expect(spellingOf({ ENCLAVE_MANAGER_COMMAND: '' }, () => './em').program).toBe('./em');
   });
 });

@@ -26,21 +26,34 @@ export function programName(start: {
 export interface Spelling {
   readonly program: string;
   readonly here: string;
+  /** The whole command that enrols this very host, where it is another than `here` says. */
+  readonly enrol?: string | undefined;
 }
+
+const enrolHere = 'enclave-manager node enrol --token-file -';
 
 /** What concerns the key and the hardware of one host. */
 const concernsThisHost = /^enclave-manager node (?:enrol|measure|probe)\b/;
 
 /** Texts name commands as if the program were on the PATH; printed, they can be copied and run. */
-export const spellCommands = (text: string, { program, here }: Spelling): string =>
-  text.replaceAll(commandInText, (_match, at: number) =>
+export function spellCommands(text: string, { program, here, enrol }: Spelling): string {
+  if (enrol !== undefined && text.includes(enrolHere)) {
+    const parts = text.split(enrolHere).map((part) => spellCommands(part, { program, here }));
+    return parts.join(enrol);
+  }
+  return text.replaceAll(commandInText, (_match, at: number) =>
     concernsThisHost.test(text.slice(at, at + 40)) ? `${here} ` : `${program} `,
   );
+}
 
 /** As the settings say it, else as this process was started. */
 export function spellingOf(environment: Readonly<Record<string, string | undefined>>, started: () => string): Spelling {
   const program = environment['ENCLAVE_MANAGER_COMMAND'] || started();
-  return { program, here: environment['ENCLAVE_MANAGER_COMMAND_HERE'] || program };
+  return {
+    program,
+    here: environment['ENCLAVE_MANAGER_COMMAND_HERE'] || program,
+    enrol: environment['ENCLAVE_MANAGER_COMMAND_ENROL'] || undefined,
+  };
 }
 
 const shellWord = (word: string): string =>

@@ -76,11 +76,11 @@ export async function writeAndBackUp(
   return { bucket, prefix, backup, contents, clusterKey };
 }
 
-/** The newest scheduled backup that began after a time. */
+/** The newest scheduled backup that began after a time. It is listed before it is read back. */
 export async function nextScheduled(release: Release, after: string): Promise<ListedBackup> {
   return await until('a scheduled backup', nextScheduledLimitMs, async () => {
     const list = await release.ask<ListedBackup[]>('backup', 'list');
-    return list.find(({ kind, startedAt }) => kind === 'scheduled' && startedAt > after);
+    return list.find(({ kind, startedAt, verified }) => kind === 'scheduled' && startedAt > after && verified !== null);
   });
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { read, write } from '../contents.ts';
 import { askByJob, startJob } from '../jobs.ts';
 import type { Release } from '../release.ts';
-import { until } from '../waiting.ts';
+import { untilTold } from '../told.ts';
 import type { World } from '../world.ts';
 import type { Backed, Status } from './install.ts';
 
@@ -25,6 +25,8 @@ export async function restoreByHand(world: World, release: Release, backed: Back
   story.check('who can open it', openers.map(({ name }) => name).length > 0, true);
   story.check('what would stop a restore', obstacles, []);
   await release.upgrade({ ...noManagers, 'enclaveos-chart.CockroachDB.Insecure': 'true' });
+  const managers = `app.kubernetes.io/name=enclaveos-manager,app.kubernetes.io/instance=${release.name}`;
+  await release.type(['wait', '--for=delete', 'pod', '-l', managers, '--timeout=110s']);
   await release.untilReady('manager', 0);
   await release.untilReady('cockroachdb');
   await replayExport(world, release, backed.backup.id, './cockroach sql --insecure');
@@ -45,6 +47,11 @@ export async function disasterByHand(world: World, lost: Release, backed: Backed
   story.check('tables in the malbork of the new database', await release.sql(ownTables), ['0']);
   await replayExport(world, release, backed.backup.id, './cockroach sql');
   await release.upgrade();
+  // Its directory is another one, so this host has no memory of the cluster.
+  story.say(`The manager waits: ${await untilTold(release, /[^"]*accept-import[^"]*/)}`);
+  await release.untilReady('cockroachdb');
+  const accept = ['database', 'accept-import', '--cluster-key', backed.clusterKey, '--yes'];
+  await release.type(['exec', `deploy/${release.managers}`, '--', 'enclave-manager', ...accept]);
   await seeRestored(world, release, backed);
   return release;
 }
@@ -62,12 +69,9 @@ async function replayExport(world: World, release: Release, id: string, shell: s
 
 async function exportTo({ story }: World, release: Release, id: string, file: string): Promise<void> {
   const job = await startJob(story, release, ['backup', 'export', id, '--format', 'sql']);
-  const ofJob = ['-l', `job-name=${job}`];
-  // The pod may not be there yet, and then the command does not wait.
-  await until('the export', 180_000, async () => {
-    return await release.type(['wait', '--for=condition=ready', 'pod', ...ofJob, '--timeout=110s']);
-  });
-  const pod = await release.kubectl(['get', 'pods', ...ofJob, '-o', 'jsonpath={.items[0].metadata.name}']);
+  await release.type(['wait', '--for=jsonpath={.status.ready}=1', `job/${job}`, '--timeout=110s']);
+  const ofJob = ['-l', `job-name=${job}`, '-o', 'jsonpath={.items[0].metadata.name}'];
+  const pod = await release.kubectl(['get', 'pods', ...ofJob]);
   await release.type(['cp', `${pod}:/export/backup.sql`, file]);
   await release.kubectl(['delete', 'job', job, '--timeout=90s']);
   story.check('the export is SQL', readFileSync(file, 'utf8').includes('CREATE TABLE'), true);

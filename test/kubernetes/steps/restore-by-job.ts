@@ -15,7 +15,7 @@ interface Restored {
 export async function restoreByJob(world: World, release: Release, { backup, contents }: Backed): Promise<void> {
   const { story } = world;
   await write(release, 'lost-again', 10);
-  const before = (await release.pods('manager')).map(({ metadata }) => metadata.uid);
+  const before = await release.containers('manager');
   const restored = await askByJob<Restored>(story, release, ['restore', 'run', backup.id, '--yes']);
   story.check('restored', restored.backupId, backup.id);
   story.check('what was there is safe in a backup', restored.safetyBackupId !== null, true);
@@ -25,6 +25,6 @@ export async function restoreByJob(world: World, release: Release, { backup, con
     `SELECT datname FROM pg_catalog.pg_database WHERE datname LIKE 'malbork%' ORDER BY 1`,
   );
   story.check('databases', names, ['malbork', restored.beforeDatabase]);
-  const after = (await release.pods('manager')).map(({ metadata }) => metadata.uid);
+  const after = await release.containers('manager');
   story.check('the managers are the same pods', after, before);
 }

@@ -16,6 +16,7 @@ export function parseFlags(parameters: readonly string[]) {
       store: text,
       cache: text,
       'max-sql-memory': text,
+      logtostderr: text,
       // Of the SQL shell.
       host: text,
       user: { ...text, short: 'u' },

@@ -8,6 +8,7 @@ options=(
   --store=/cockroach/cockroach-data
   "--cache=$CACHE"
   "--max-sql-memory=$MAX_SQL_MEMORY"
+  --logtostderr=INFO
 )
 [[ $NODES != 1 ]] || exec ./cockroach start-single-node "${options[@]}"
 exec ./cockroach start "${options[@]}" "--join=$JOIN"

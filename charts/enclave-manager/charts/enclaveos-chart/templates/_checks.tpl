@@ -4,6 +4,9 @@
 {{- if gt (len .Release.Name) 30 }}
 {{- fail (printf "the release name %q has %d characters; the names made from it leave room for 30" .Release.Name (len .Release.Name)) }}
 {{- end }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .Release.Name) }}
+{{- fail (printf "the release name %q: write small letters, digits and -, and begin with a letter; Services are named after it" .Release.Name) }}
+{{- end }}
 {{- include "enclaveos.checks.sealing" . }}
 {{- range $name := list "CronSchedule" "DrillSchedule" "PruneSchedule" }}
 {{- include "enclaveos.checks.cron" (dict "name" $name "value" (get $.Values.Backup $name)) }}
@@ -16,7 +19,7 @@
 {{- fail "global.S3.Bucket is set, and neither global.S3.Endpoint nor global.S3.Region is: say where the object storage is" }}
 {{- end }}
 {{- else }}
-{{- range $name, $value := dict "global.S3.Endpoint" $s3.Endpoint "global.S3.HmacSecretName" $s3.HmacSecretName "enclaveos-chart.Backup.S3Prefix" .Values.Backup.S3Prefix "enclaveos-chart.Backup.CronSchedule" .Values.Backup.CronSchedule "enclaveos-chart.Backup.PruneSchedule" .Values.Backup.PruneSchedule "enclaveos-chart.Backup.PruneHmacSecretName" .Values.Backup.PruneHmacSecretName }}
+{{- range $name, $value := dict "global.S3.Endpoint" $s3.Endpoint "global.S3.HmacSecretName" $s3.HmacSecretName "global.S3.Region" $s3.Region "global.S3.CaSecretName" $s3.CaSecretName "enclaveos-chart.Backup.S3Prefix" .Values.Backup.S3Prefix "enclaveos-chart.Backup.CronSchedule" .Values.Backup.CronSchedule "enclaveos-chart.Backup.PruneSchedule" .Values.Backup.PruneSchedule "enclaveos-chart.Backup.PruneHmacSecretName" .Values.Backup.PruneHmacSecretName }}
 {{- if $value }}
 {{- fail (printf "%s is set, and global.S3.Bucket is not: name the bucket, or leave every backup value away" $name) }}
 {{- end }}

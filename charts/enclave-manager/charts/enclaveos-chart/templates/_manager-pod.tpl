@@ -158,6 +158,15 @@ readOnlyRootFilesystem: true
 {{- end }}
 {{- end }}
 
+{{/*
+  One line for a shell: takes the token from standard input, and enrols the host of this pod by a job that is pinned to it.
+*/}}
+{{- define "enclaveos.manager.enrolCommand" -}}
+{{- $secret := printf "%s-join" .Release.Name -}}
+{{- $namespace := printf "-n %s" .Release.Namespace -}}
+kubectl {{ $namespace }} delete --ignore-not-found job/{{ .Release.Name }}-enclaveos-node-enrol secret/{{ $secret }} && kubectl {{ $namespace }} create secret generic {{ $secret }} --from-file=token=/dev/stdin && helm {{ $namespace }} get values {{ .Release.Name }} -o yaml | helm {{ $namespace }} template {{ .Release.Name }} charts/enclave-manager -f - -s charts/enclaveos-chart/templates/job.yaml --set enclaveos-chart.Job.Host=$(ENCLAVE_MANAGER_NODE_NAME) --set enclaveos-chart.Job.TokenSecretName={{ $secret }} --set 'enclaveos-chart.Job.Arguments={node,enrol}' | kubectl {{ $namespace }} create -f -
+{{- end }}
+
 {{- define "enclaveos.manager.databaseUrl" -}}
 {{- $server := printf "postgres://enclave_manager@%s-public:26257/malbork" (include "enclaveos.database.name" .) -}}
 {{- $files := "/run/enclave-manager/database" -}}
