@@ -94,9 +94,11 @@ async function enrol(
   );
   story.say(`Its hardware: ${hardwareIdentity}`);
   const { token } = await first.ask<{ readonly token: string }>('node', 'invite', '--hardware', hardwareIdentity);
-  story.say(`$ ${enrolHere}`);
+  // The machine has the name of its other host, so this one gets another.
+  const named = enrolHere.replace('{node,enrol}', `{node,enrol,--node-name,${host}-tpm}`);
+  story.say(`$ ${named}`);
   // What a program of ours is given on its standard input is a socket, which nobody can open by name.
-  const line = `cat | { ${enrolHere}; }`;
+  const line = `cat | { ${named}; }`;
   await output('bash', ['-o', 'pipefail', '-c', line], { cwd: projectRoot, input: `${token}\n` });
   const { succeeded, printed } = await endOfJob(release, `${release.name}-enclaveos-node-enrol`);
   story.say(printed.trim());
