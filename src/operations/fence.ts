@@ -26,7 +26,7 @@ const noFence: Fence = { assertClosed: async () => undefined, lift: async () => 
 /** Asks every server to stop serving and resolves when each has acknowledged or its registration has expired. */
 export async function fence(context: OperationContext, live: Live): Promise<Fence> {
   if (live.held === undefined) return noFence;
-  const { database } = live.held;
+  const { database, lease } = live.held;
   context.progress.phase('asking the servers to pause');
   const maintenanceId = uuidv7(context.clock.now(), context.randomness.bytes(10));
   const request = { maintenanceId, reason: 'restore', begunBy: context.holder, ttlMs: maintenanceMs };
@@ -45,8 +45,12 @@ export async function fence(context: OperationContext, live: Live): Promise<Fenc
     await endMaintenance(database.queries, maintenanceId).catch(() => {});
   };
   try {
-    while ((await serversStillServing(database.queries, maintenanceId)).length > 0)
+    while ((await serversStillServing(database.queries, maintenanceId)).length > 0) {
       await context.clock.sleep(pollMs, context.signal);
+      // Servers that went on because the pause ran out, or was somebody else's since, never acknowledge this one.
+      lease.lost.throwIfAborted();
+      await assertClosed();
+    }
     return { assertClosed, lift, leave };
   } catch (error) {
     await lift();

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { systemClock } from '#adapters/system/clock.ts';
 import type { CrashPoint } from '#model/crash-point.ts';
 import { leftDatabases } from '#operations/clean-up-restore.ts';
 import { createBackup } from '#operations/create-backup.ts';
@@ -8,13 +9,16 @@ import { openCluster } from '#operations/open-cluster.ts';
 import { restore } from '#operations/restore.ts';
 import { readLease } from '#store/lease-rows.ts';
 import { readMaintenance } from '#store/maintenance.ts';
+import { registerServer, type Registration } from '#store/servers.ts';
 import { startCommand, type StartedCommand } from '../fixtures/command.ts';
 import { debianUnavailable } from '../fixtures/debian-postgresql.ts';
 import { makeContext } from '../fixtures/host.ts';
+import { withCluster } from '../fixtures/hosts.ts';
 import { confirmed } from '../fixtures/restoring.ts';
 import {
   copyPlace,
   dumpLive,
+  letExpire,
   preparePlace,
   sharedHost,
   untilStopped,
@@ -35,6 +39,15 @@ interface Stopped {
   /** Serves beside the restore. */
   readonly server: WatchedServer | undefined;
 }
+
+const aServer: Registration = {
+  serverId: '018f0000-0000-7000-8000-000000000000',
+  nodeId: null,
+  host: 'host-b',
+  processId: 1,
+  address: null,
+  productVersion: '0.1.0',
+};
 
 interface State {
   readonly identity: string | undefined;
@@ -123,5 +136,25 @@ describe('a process that stood still until its lease was over', () => {
     for (const each of all) await goOnWithout(each);
     await server?.untilReady();
     for (const [index, each] of all.entries()) await expectNothingDone(each, commands[index]!);
+  });
+
+  it('does not wait for ever for servers that went on without it', async () => {
+    const prepared = await preparePlace();
+    const host = await sharedHost(await copyPlace(prepared), 'host-a');
+    const begin = (): Promise<void> =>
+      withCluster(host, ({ database }) => registerServer(database.queries, aServer, 600_000));
+    await begin();
+    let waits = 0;
+    const sleep = async (): Promise<void> => {
+      waits += 1;
+      // As after a minute without it: the pause is over, and the server serves.
+      await letExpire(host);
+      await begin();
+    };
+    const context = makeContext({ clock: { ...systemClock, sleep } });
+    const restored = restore(context, host, { ...confirmed, backup: prepared.backupId, safetyBackup: false });
+    await expect(restored).rejects.toMatchObject({ code: 'lease-held', message: expect.stringContaining('ran out') });
+    expect(waits).toBe(1);
+    expect(await dumpLive(host)).toEqual(prepared.changed);
   });
 });
