@@ -77,9 +77,23 @@ describe('the notes', () => {
     expect(notesWith(...stopped)).toMatch(/No manager runs[^]*helm -n enclaves upgrade/);
   });
 
+  it('need no manager while none runs, and say that an open database has to be closed again', () => {
+    const none = ['--set', 'enclaveos-chart.Manager.ReplicaCount=0'];
+    const notes = notesWith(...backup, ...none, '--set', 'enclaveos-chart.CockroachDB.Insecure=true');
+    expect(notes).not.toContain('exec -it deploy/');
+    expect(notes).toContain('leave enclaveos-chart.CockroachDB.Insecure=true away');
+    expect(notesWith(...backup, ...none)).not.toContain('Insecure');
+  });
+
+  it('invite hardware that was measured where there is a TPM', () => {
+    const tpm = ['enclaveos-chart.Manager.Sealing=tpm2', 'enclaveos-chart.Manager.SoftwareKeySecretName='];
+    const notes = notesWith(...backup, ...tpm.flatMap((value) => ['--set', value]));
+    expect(notes).toMatch(/node measure\n.*node invite --hardware <hardware>\n/);
+  });
+
   it('show jobs that render', () => {
     const jobs = commandsIn(notesWith(...backup), 'helm -n enclaves get values');
-    expect(jobs).toHaveLength(3);
+    expect(jobs).toHaveLength(4);
     for (const job of jobs) {
       const [, template = ''] = job.split(' | ');
       const words = wordsOf(template.replaceAll(/<[a-z ]+>/g, 'host-a').replace('charts/enclave-manager', chart));
