@@ -8,8 +8,6 @@ export interface Row {
   /** What counts as reached; absent where nothing was promised. */
   readonly target?: number;
   readonly stretch?: number;
-  /** Why it is as it is, where it misses. */
-  readonly note?: string;
 }
 
 export function verdict({ measured, target, stretch }: Row): 'stretch' | 'hit' | 'missed' | '' {

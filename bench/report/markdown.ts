@@ -3,6 +3,7 @@ import { type Row, verdict } from '../result.ts';
 import { spread } from '../statistics.ts';
 import { ourSteps, type StepName } from '../steps.ts';
 import { profileOf } from './profile.ts';
+import { whyMissed } from './reasons.ts';
 import type { RunReport } from './run-report.ts';
 
 const verdicts = { stretch: 'better than hoped', hit: 'reached', missed: '**missed**', '': '' };
@@ -21,6 +22,7 @@ round. ${report.roundCount} rounds on ${report.at.slice(0, 10)}; ${gigabytes(rep
 ## What was promised, and what was measured
 `,
     promises(report.rows),
+    whyMissed(report.rows),
     '\n## Every step\n\nMedians. CPU is that of the processes and of the database apart; memory is the most that was resident of the process itself.\n',
     steps(report),
     '\n## Where the time goes\n\nFor each GB of rows (backup, restore, drill: COPY text; verify: what the objects unpack to), medians of the rounds.\n',
@@ -41,7 +43,7 @@ function promises(rows: readonly Row[]): string {
   return table(
     ['work', 'median', 'smallest to largest', 'target', 'stretch', ''],
     rows.map((row) => [
-      row.note === undefined ? row.work : `${row.work} (${row.note})`,
+      row.work,
       value(row.measured.median, row.unit),
       row.measured.minimum === row.measured.maximum
         ? ''
