@@ -109,11 +109,17 @@ async function createCluster(world: World): Promise<void> {
   await checkPromises(world);
 }
 
-/** By weight; what this run never did yet comes sooner. */
+/** What this run never did yet and cannot do now wants more hosts than there are. */
+const isWaiting = ({ tally }: World): boolean =>
+  availableOperations.some(({ name }) => tally.of(`operation: ${name}`) === 0);
+
+/** By weight; what this run never did yet comes sooner, and what that needs. */
 function draw(world: World, chance: Chance): Operation {
   const possible = availableOperations.filter((operation) => operation.weight(world) > 0);
   const fresh = possible.filter(({ name }) => world.tally.of(`operation: ${name}`) === 0);
-  const drawn = fresh.length > 0 && chance.integer(1, 4) > 1 ? fresh : possible;
+  const enrolments = possible.filter(({ name }) => name === 'enrol a host');
+  const sooner = fresh.length > 0 ? fresh : isWaiting(world) ? enrolments : [];
+  const drawn = sooner.length > 0 && chance.integer(1, 4) > 1 ? sooner : possible;
   const weighted = drawn.map((operation) => ({ operation, weight: Math.round(operation.weight(world) * 10) }));
   let left = chance.integer(
     1,

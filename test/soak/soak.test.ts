@@ -15,7 +15,7 @@ const limits = {
 
 describe('the long run, cut short', { timeout: 1_800_000 }, () => {
   it('does everything there is to hosts that share a database, and finds the promises kept', async () => {
-    const options = { ...limits, round: 1, operationsPerRound: 150, untilAllDone: true };
+    const options = { ...limits, round: 1, operationsPerRound: 300, untilAllDone: true };
     const { violation, tally } = await soak(options, () => {});
     expect(violation?.message).toBeUndefined();
     const done = availableOperations.map(({ name }) => [name, tally.of(`operation: ${name}`) > 0]);
