@@ -6,6 +6,9 @@ import { until } from './waiting.ts';
 
 export type Values = Readonly<Record<string, string>>;
 
+/** For an installation or upgrade that leaves the database alone. */
+export const noManagers: Values = { 'enclaveos-chart.Manager.ReplicaCount': '0' };
+
 const chart = join(projectRoot, 'charts/enclave-manager');
 const startLimitMs = 240_000;
 
@@ -99,8 +102,13 @@ export class Release {
     return text.trim().split('\n').slice(1);
   }
 
+  /** Of the pods of a component, for `-l`. */
+  selector(component: 'manager' | 'cockroachdb'): string {
+    return `app.kubernetes.io/instance=${this.name},app.kubernetes.io/name=enclaveos-${component}`;
+  }
+
   async pods(component: 'manager' | 'cockroachdb'): Promise<Pod[]> {
-    const selector = `app.kubernetes.io/instance=${this.name},app.kubernetes.io/name=enclaveos-${component}`;
+    const selector = this.selector(component);
     const { items } = JSON.parse(await this.kubectl(['get', 'pods', '-l', selector, '-o', 'json'])) as { items: Pod[] };
     return items;
   }
@@ -129,7 +137,7 @@ export class Release {
 
   /** What an operator would look at. */
   async describe(component: 'manager' | 'cockroachdb'): Promise<string> {
-    const selector = `app.kubernetes.io/instance=${this.name},app.kubernetes.io/name=enclaveos-${component}`;
+    const selector = this.selector(component);
     const { stdout: pods } = await run('kubectl', ['-n', this.namespace, 'describe', 'pods', '-l', selector]);
     const every = ['--all-containers', '--prefix', '--tail=30', '--ignore-errors'];
     const { stdout: logs } = await run('kubectl', ['-n', this.namespace, 'logs', '-l', selector, ...every]);

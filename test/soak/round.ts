@@ -6,7 +6,7 @@ import { enrol } from './enrol.ts';
 import { newHost, sealingOf } from './hosts.ts';
 import { checkPromises } from './invariants.ts';
 import type { Journal } from './journal.ts';
-import { availableOperations } from './operations/operations.ts';
+import { allDone, availableOperations } from './operations/operations.ts';
 import type { Operation } from './operations/operation.ts';
 import { processesUsing } from './processes.ts';
 import { proveBackup, requireSealed } from './proof.ts';
@@ -109,16 +109,13 @@ async function createCluster(world: World): Promise<void> {
   await checkPromises(world);
 }
 
-/** What this run never did yet and cannot do now wants more hosts than there are. */
-const isWaiting = ({ tally }: World): boolean =>
-  availableOperations.some(({ name }) => tally.of(`operation: ${name}`) === 0);
-
 /** By weight; what this run never did yet comes sooner, and what that needs. */
 function draw(world: World, chance: Chance): Operation {
   const possible = availableOperations.filter((operation) => operation.weight(world) > 0);
   const fresh = possible.filter(({ name }) => world.tally.of(`operation: ${name}`) === 0);
+  // What was never done and cannot be done now wants more hosts than there are.
   const enrolments = possible.filter(({ name }) => name === 'enrol a host');
-  const sooner = fresh.length > 0 ? fresh : isWaiting(world) ? enrolments : [];
+  const sooner = fresh.length > 0 ? fresh : allDone(world.tally) ? [] : enrolments;
   const drawn = sooner.length > 0 && chance.integer(1, 4) > 1 ? sooner : possible;
   const weighted = drawn.map((operation) => ({ operation, weight: Math.round(operation.weight(world) * 10) }));
   let left = chance.integer(

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSharedServer } from './database-place.ts';
 import { Journal } from './journal.ts';
-import { availableOperations, unavailableOperations } from './operations/operations.ts';
+import { allDone, unavailableOperations } from './operations/operations.ts';
 import type { SoakOptions } from './options.ts';
 import { playRound, RoundFailed } from './round.ts';
 import { Tally } from './tally.ts';
@@ -26,7 +26,6 @@ export async function soak(options: SoakOptions, report: (line: string) => void)
   const begunMs = performance.now();
   const minutes = (): number => (performance.now() - begunMs) / 60_000;
   const done = (): number => tally.of('operation: ');
-  const allDone = (): boolean => availableOperations.every(({ name }) => tally.of(`operation: ${name}`) > 0);
   const shared = await startSharedServer();
   for (const { name, unavailable } of unavailableOperations) report(`not done here: ${name}: ${unavailable}`);
   report(`seed ${options.seed}, on ${shared.name}, in ${directory}`);
@@ -43,7 +42,7 @@ export async function soak(options: SoakOptions, report: (line: string) => void)
         tally,
         operations: Math.min(options.operationsPerRound, options.until),
         goOn: () =>
-          !(options.untilAllDone && allDone()) &&
+          !(options.untilAllDone && allDone(tally)) &&
           done() < options.operations &&
           (single || minutes() < options.minutes),
         report,

@@ -32,6 +32,9 @@ export interface Status {
   readonly schedules: { readonly backup: { readonly schedule: string | null } };
 }
 
+export const problems = ({ findings }: Status): string[] =>
+  findings.filter(({ severity }) => severity === 'problem').map(({ code }) => code);
+
 /** The published steps of the backup set-up, with a schedule that fires each minute. */
 export async function install(world: World): Promise<{ release: Release; bucket: string }> {
   const { story, storage } = world;

@@ -3,7 +3,7 @@ import type { Release } from '../release.ts';
 import { untilTold } from '../told.ts';
 import { until } from '../waiting.ts';
 import type { World } from '../world.ts';
-import { nextScheduled, seeInBucket, type Status } from './install.ts';
+import { nextScheduled, problems, seeInBucket, type Status } from './install.ts';
 
 /** Installed without any backup value, and upgraded with them later: the empty bucket is adopted, at its root. */
 export async function backUpLater(world: World): Promise<void> {
@@ -40,9 +40,6 @@ export async function backUpLater(world: World): Promise<void> {
 }
 
 const missing = (bucket: string): RegExp => new RegExp(`[^"]*${bucket}[^"]*`);
-
-const problems = ({ findings }: Status): string[] =>
-  findings.filter(({ severity }) => severity === 'problem').map(({ code }) => code);
 
 async function untilAdopted(release: Release, bucket: string): Promise<void> {
   await until('managers that use the bucket', 240_000, async () => {

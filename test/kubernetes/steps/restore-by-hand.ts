@@ -3,13 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { read, write } from '../contents.ts';
 import { askByJob, startJob } from '../jobs.ts';
-import type { Release } from '../release.ts';
+import { noManagers, type Release } from '../release.ts';
 import { untilTold } from '../told.ts';
 import type { World } from '../world.ts';
-import type { Backed, Status } from './install.ts';
-
-const noManagers = { 'enclaveos-chart.Manager.ReplicaCount': '0' };
-const ownTables = `SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public'`;
+import { installAnew, ownTables } from './disaster.ts';
+import { problems, type Backed, type Status } from './install.ts';
 
 /** The published manual restore, command by command, with a database that is opened for it. */
 export async function restoreByHand(world: World, release: Release, backed: Backed): Promise<void> {
@@ -25,8 +23,7 @@ export async function restoreByHand(world: World, release: Release, backed: Back
   story.check('who can open it', openers.map(({ name }) => name).length > 0, true);
   story.check('what would stop a restore', obstacles, []);
   await release.upgrade({ ...noManagers, 'enclaveos-chart.CockroachDB.Insecure': 'true' });
-  const managers = `app.kubernetes.io/name=enclaveos-manager,app.kubernetes.io/instance=${release.name}`;
-  await release.type(['wait', '--for=delete', 'pod', '-l', managers, '--timeout=110s']);
+  await release.type(['wait', '--for=delete', 'pod', '-l', release.selector('manager'), '--timeout=110s']);
   await release.untilReady('manager', 0);
   await release.untilReady('cockroachdb');
   await replayExport(world, release, backed.backup.id, './cockroach sql --insecure');
@@ -37,14 +34,7 @@ export async function restoreByHand(world: World, release: Release, backed: Back
 /** Nothing is left but the bucket and the keys of the hosts: by hand, with certificates between managers and database. */
 export async function disasterByHand(world: World, lost: Release, backed: Backed): Promise<Release> {
   const { story } = world;
-  await world.removeNamespace(lost.namespace);
-  const namespace = await world.createNamespace('by-hand');
-  await world.createCredentials(namespace);
-  await world.createHostKeys(namespace);
-  const release = world.release(namespace, 'em', lost.values);
-  await release.install(noManagers);
-  await release.untilReady('cockroachdb');
-  story.check('tables in the malbork of the new database', await release.sql(ownTables), ['0']);
+  const release = await installAnew(world, lost, 'by-hand');
   await replayExport(world, release, backed.backup.id, './cockroach sql');
   await release.upgrade();
   // Its directory is another one, so this host has no memory of the cluster.
@@ -94,11 +84,5 @@ async function seeRestored({ story }: World, release: Release, { contents }: Bac
   story.check('the rows of the backup are back', (await read(release)).join() === contents.join(), true);
   const marker = `SELECT count(*) FROM pg_catalog.pg_tables WHERE tablename = 'import_marker'`;
   story.check('marker of the import', await release.sql(marker), ['0']);
-  const { findings } = await release.ask<Status>('status');
-  const problems = findings.filter(({ severity }) => severity === 'problem');
-  story.check(
-    'problems',
-    problems.map(({ code }) => code),
-    [],
-  );
+  story.check('problems', problems(await release.ask<Status>('status')), []);
 }

@@ -7,6 +7,7 @@ import { fillDisk } from './full-disk.ts';
 import { hideNewest, loseKeyringDocument, loseMarker } from './hidden.ts';
 import { enrolHost, loseDisk, loseHost } from './hosts.ts';
 import { askStatus } from './status.ts';
+import type { Tally } from '../tally.ts';
 import type { Operation } from './operation.ts';
 import { evictHost, rotateKeys } from './keys.ts';
 import { refuseOutsider } from './outsiders.ts';
@@ -54,3 +55,7 @@ const operations: readonly Operation[] = [
 
 export const availableOperations = operations.filter(({ unavailable }) => unavailable === undefined);
 export const unavailableOperations = operations.filter(({ unavailable }) => unavailable !== undefined);
+
+/** Whether everything that can be done here was done at least once. */
+export const allDone = (tally: Tally): boolean =>
+  availableOperations.every(({ name }) => tally.of(`operation: ${name}`) > 0);
