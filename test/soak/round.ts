@@ -11,6 +11,7 @@ import type { Operation } from './operations/operation.ts';
 import { processesUsing } from './processes.ts';
 import { proveBackup, requireSealed } from './proof.ts';
 import { requireServing, startServing, stopServing } from './serving.ts';
+import { isSameState } from './state.ts';
 import type { Tally } from './tally.ts';
 import { require, Violation } from './violation.ts';
 import { requireExit, World } from './world.ts';
@@ -164,8 +165,7 @@ async function heal(world: World, chance: Chance): Promise<void> {
     ({ states, epochs }) =>
       JSON.stringify(epochs) === JSON.stringify(last.epochs) &&
       states.length === 1 &&
-      JSON.stringify(states[0]!.tables) === JSON.stringify(model.live!.tables) &&
-      states[0]!.audit.position === model.live!.audit.position,
+      isSameState(states[0]!, model.live!),
   );
   for (const { id } of [last, ...same]) {
     require(repository.isRestorable(id), () => `backup ${id} holds what the live database holds, but was not healed`);

@@ -85,6 +85,16 @@ export function differences(wanted: State, found: State): string[] {
     .map((name) => `${name}: ${wanted.tables[name]} expected, ${found.tables[name]} found`);
 }
 
+/**
+ * Whether two databases hold the same rows in every table, those of the program included: events are appended for whatever
+ * changes them. As many events are not the same events; a restore begins another log at the length that its backup had.
+ */
+export function isSameState(one: State, other: State): boolean {
+  return (
+    differences(one, other).length === 0 && one.audit.hash === other.audit.hash && one.incarnation === other.incarnation
+  );
+}
+
 /** Whether the chain that ends in the database's head goes through the head that was known before. */
 export async function isAuditPrefix(queries: Queries, known: State['audit']): Promise<boolean> {
   if (known.position === 0) return true;
