@@ -171,7 +171,6 @@ async function buildAndSwap(
   }
 }
 
-/** What loading finds damaged is recorded, so that the next backup stores it anew. */
 const mostNamed = 10;
 
 /** What was there served nobody yet, so somebody may have granted and set in it what nobody has seen since. */
@@ -181,6 +180,7 @@ async function noteTakenOver({ progress }: OperationContext, staging: Database):
   if (rules.length > mostNamed) progress.note(`taken over as well: ${rules.length - mostNamed} more such rules`);
 }
 
+/** What loading finds damaged is recorded, so that the next backup stores it anew. */
 async function load(context: OperationContext, target: RestoreTarget, staging: Database): Promise<void> {
   const { store, keyring, manifest } = target;
   const { id } = manifest.summary;
