@@ -137,7 +137,7 @@ export class World {
       ms: Math.round(performance.now() - begunMs),
     });
     if (outcome.interrupted) {
-      this.leaseMayBeHeld = true;
+      this.leaseMayBeHeld ||= given.database === undefined;
       this.mayHaveStaging ||= words[0] === 'restore';
       this.mayHaveScratch ||= words[1] === 'drill';
     }
@@ -205,10 +205,11 @@ export class World {
     return await this.withDatabase((database, keyring) => readState(database, keyring), name);
   }
 
-  /** What time does to the lease and the maintenance of a process that was killed. */
+  /** What time does to the lease and the maintenance of a process that was killed, in this database alone. */
   async letLeasesExpire(name: string = this.place.liveName): Promise<void> {
-    this.leaseMayBeHeld = false;
-    if (name === this.place.liveName && this.model.live === undefined) return;
+    const isLive = name === this.place.liveName;
+    if (isLive) this.leaseMayBeHeld = false;
+    if (isLive && this.model.live === undefined) return;
     await this.place.withServer(async (server) => {
       const database = server.open(name, { connections: 1 });
       try {
