@@ -37,9 +37,24 @@ async function openWith(
   const catalog = await read(store, keyring);
   for (const { path, reason } of catalog.rejected.slice(0, maxWarnings))
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
+  if (keyring !== undefined) await warnOfHidden(environment, store, keyring, catalog);
   const more = catalog.rejected.length - maxWarnings;
   if (more > 0) environment.output.warn(`${more} more objects are no backup of this cluster`);
   return { store, keyring, catalog };
+}
+
+/** What was deleted is not in the list: only this host's memory knows of it. */
+async function warnOfHidden(
+  environment: Environment,
+  store: ObjectStore,
+  keyring: OpenedKeyring,
+  { highestSequence: newest }: Catalog,
+): Promise<void> {
+  const { describeHidden } = await import('#operations/hidden-backups.ts');
+  const { rememberedSequence } = await import('#operations/remember-sequence.ts');
+  const existed = await rememberedSequence({ keyring, localState: environment.localState() });
+  const hidden = describeHidden({ where: store.location, newest, existed });
+  if (hidden !== undefined) environment.output.warn(hidden);
 }
 
 async function tryKeyring(environment: Environment, store: ObjectStore): Promise<OpenedKeyring | undefined> {

@@ -148,7 +148,7 @@ function rejectionFindings(code: FindingCode, rejections: readonly string[], hin
 }
 
 function newestFindings(newest: NewestBackup | undefined, facts: HealthFacts): Finding[] {
-  if (newest === undefined) return [problem('no-backup', 'there is no backup yet', 'Take one: backup create.')];
+  if (newest === undefined) return [problem('no-backup', 'there is no backup', 'Take one: backup create.')];
   return [...readabilityFindings(newest), ...openerFindings(newest, facts)];
 }
 

@@ -1,5 +1,6 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { NodeState } from '#ports/local-state.ts';
+import { refuseHidden } from './hidden-backups.ts';
 import type { OpenedImport } from './open-import.ts';
 
 /** On whose word an import serves: the backup's, or a person's who named the cluster. */
@@ -58,12 +59,10 @@ function checkRemembered({ repository }: OpenedImport, state: NodeState | undefi
       { hint: `Name the cluster by its key, from a recovery line: ${acceptCommand}` },
     );
   }
-  const { highestSequence } = repository.catalog;
-  if (highestSequence >= state.highestSequence) return;
-  throw new EnclaveManagerError(
-    'forged',
-    `the newest backup in ${repository.store.location} has sequence ${highestSequence}, but sequence ${state.highestSequence} existed: newer backups were deleted or hidden`,
-    { hint: `Find the newer backups. To serve the import without them: ${acceptCommand} --older` },
+  const { store, catalog } = repository;
+  refuseHidden(
+    { where: store.location, newest: catalog.highestSequence, existed: state.highestSequence },
+    `Find the newer backups. To serve the import without them: ${acceptCommand} --older`,
   );
 }
 

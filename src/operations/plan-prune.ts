@@ -9,6 +9,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { OperationContext } from './context.ts';
 import { describeForks } from './forks.ts';
 import { lostRows } from './emptied-tables.ts';
+import { refuseHidden } from './hidden-backups.ts';
 import { readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { rememberedSequence } from './remember-sequence.ts';
 
@@ -72,15 +73,12 @@ export async function readWholeCatalog(repository: PrunedRepository): Promise<Ca
       hint: 'Nothing more is removed while it lies there, because what it needs is not known. Put it back from a copy, or move it away.',
     });
   }
-  const seen = await rememberedSequence(repository);
-  if (catalog.highestSequence >= seen) return catalog;
-  throw new EnclaveManagerError(
-    'forged',
-    `the newest backup in ${store.location} has sequence ${catalog.highestSequence}, but this host has seen ${seen}: newer backups were deleted or hidden`,
-    {
-      hint: 'Find the newer backups; until then nothing is removed, because they may need it. A new backup ends this too.',
-    },
+  const existed = await rememberedSequence(repository);
+  refuseHidden(
+    { where: store.location, newest: catalog.highestSequence, existed },
+    'Find the newer backups; until then nothing is removed, because they may need it. A new backup ends this too.',
   );
+  return catalog;
 }
 
 function retainable({ entry }: CatalogBackup) {

@@ -8,10 +8,12 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { hasImport } from './find-import.ts';
+import { refuseHidden } from './hidden-backups.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
-import type { Catalog } from './read-catalog.ts';
+import { readCatalog, type Catalog } from './read-catalog.ts';
 import { recallBackup } from './recall-catalog.ts';
+import { rememberedSequence } from './remember-sequence.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';
 
 export interface RestorePlan {
@@ -75,12 +77,7 @@ const spaceFloorBytes = 64 * 1024 * 1024;
 export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<RestorePlan> {
   const opened = await tryOpen(host);
   const repository = 'keyring' in opened ? opened : undefined;
-  const { catalog, backup: planned } = await recallBackup(
-    host.store,
-    repository?.keyring,
-    host.catalogCache,
-    idOrLatest,
-  );
+  const { catalog, backup: planned } = await findPlanned(host, repository, idOrLatest);
   const { entry } = planned;
   const state = await host.localState.read();
   const server = host.server === undefined ? null : await describeServer(host.server);
@@ -114,6 +111,27 @@ async function tryOpen(host: PlanHost): Promise<Repository | EnclaveManagerError
     return await openRepository(host.store, host.sealing);
   } catch (error) {
     if (isEnclaveManagerError(error, 'no-key') || isEnclaveManagerError(error, 'sealing-unavailable')) return error;
+    throw error;
+  }
+}
+
+/** Where nothing is left of what this host has seen, it was taken away: that is said rather than that nothing is there. */
+async function findPlanned(
+  host: PlanHost,
+  repository: Repository | undefined,
+  idOrLatest: BackupId | 'latest',
+): ReturnType<typeof recallBackup> {
+  try {
+    return await recallBackup(host.store, repository?.keyring, host.catalogCache, idOrLatest);
+  } catch (error) {
+    if (repository === undefined || !isEnclaveManagerError(error, 'not-found')) throw error;
+    const { highestSequence } = await readCatalog(host.store, repository.keyring);
+    if (highestSequence > 0) throw error;
+    const existed = await rememberedSequence({ keyring: repository.keyring, localState: host.localState });
+    refuseHidden(
+      { where: host.store.location, newest: 0, existed },
+      'Find the backups, and put them back from a copy.',
+    );
     throw error;
   }
 }

@@ -149,6 +149,6 @@ export function findBackup(catalog: Catalog, idOrLatest: BackupId | 'latest'): C
     const { code, reason } = rejected;
     throw new EnclaveManagerError(code, `backup ${idOrLatest} is not listed: ${reason}`);
   }
-  const what = idOrLatest === 'latest' ? 'there is no backup yet' : `there is no backup ${idOrLatest}`;
+  const what = idOrLatest === 'latest' ? 'there is no backup' : `there is no backup ${idOrLatest}`;
   throw new EnclaveManagerError('not-found', what, { hint: 'backup list shows the backups; backup create makes one.' });
 }

@@ -9,6 +9,7 @@ import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { OperationContext } from './context.ts';
+import { refuseHidden } from './hidden-backups.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { checkSchema } from './load-backup.ts';
 import { newestKeyring, openRepository, type Repository } from './open-repository.ts';
@@ -141,14 +142,11 @@ async function checkFreshness(
   }
   if (remembered !== undefined && trust.clusterKey === undefined)
     await holdToMemory(localState, keyring, store.location);
-  const wanted = Math.max(trust.atLeastSequence ?? 0, remembered?.highestSequence ?? 0);
-  if (catalog.highestSequence < wanted && trust.atLeastSequence !== catalog.highestSequence) {
-    throw new EnclaveManagerError(
-      'forged',
-      `the newest backup in ${store.location} has sequence ${catalog.highestSequence}, but sequence ${wanted} existed: newer backups were deleted or hidden`,
-      {
-        hint: `Find the newer backups. To restore without them, say so: --at-least-sequence ${catalog.highestSequence}`,
-      },
-    );
-  }
+  const newest = catalog.highestSequence;
+  if (trust.atLeastSequence === newest) return;
+  const existed = Math.max(trust.atLeastSequence ?? 0, remembered?.highestSequence ?? 0);
+  refuseHidden(
+    { where: store.location, newest, existed },
+    `Find the newer backups. To restore without them, say so: --at-least-sequence ${newest}`,
+  );
 }

@@ -43,6 +43,32 @@ describe('the newest backup deleted or hidden, or the whole repository rolled ba
     expect(document).toMatchObject({ backupId: stage.older.id });
   });
 
+  it('is said by whatever lists or picks a backup', async () => {
+    const scene = new Scene(stage);
+    rolledBack(scene);
+
+    const hidden =
+      /newest backup in file:\S+ has sequence 1, but sequence 2 existed: newer backups were deleted or hidden/;
+    for (const words of [['list'], ['show', 'latest'], ['verify', 'latest']]) {
+      const { exitCode, stderr } = await scene.run('backup', ...words);
+      expect(exitCode).toBe(0);
+      expect(stderr).toMatch(hidden);
+    }
+  });
+
+  it('is not taken for a repository without backups where all of them are gone', async () => {
+    const scene = new Scene(stage);
+    scene.remove('backups');
+    expect(existsSync(scene.file('backups'))).toBe(false);
+
+    const message = /there is no backup in file:\S+, but sequence 2 existed: all were deleted or hidden/;
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run);
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, 'restore', 'plan', 'latest');
+    const named = ['restore', 'plan', stage.newest.id];
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...named);
+    expect((await scene.run('backup', 'list')).stderr).toMatch(message);
+  });
+
   it('is noticed on an empty machine by who compares with the recovery line', async () => {
     const scene = new Scene(stage, { remembers: false });
     rolledBack(scene);

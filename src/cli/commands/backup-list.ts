@@ -25,7 +25,7 @@ Changes nothing in it; this host remembers what it read, and reads what is new o
     return { result: catalog.backups.map(({ entry }) => listed(entry)) };
   },
   render: (backups, style) => {
-    if (backups.length === 0) return 'There is no backup yet. Take one: enclave-manager backup create\n';
+    if (backups.length === 0) return 'There is no backup. Take one: enclave-manager backup create\n';
     return formatTable(
       [
         { title: 'ID', cell: ({ id }) => id },
