@@ -73,7 +73,9 @@ async function checkReplaced(world: World, served: readonly (State | undefined)[
     ]),
   );
   for (const name of model.replaced.keys()) {
-    require(replaced.includes(name), () => `the replaced database ${name} is gone, and nobody cleaned up`);
+    if (replaced.includes(name)) continue;
+    require(model.doomed.has(name), () => `the replaced database ${name} is gone, and nobody cleaned up`);
+    model.replaced.delete(name);
   }
   for (const name of replaced.filter((each) => !model.replaced.has(each))) {
     const found = await world.stateOf(name);

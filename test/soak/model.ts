@@ -18,6 +18,8 @@ export interface Model {
   readonly backups: Map<string, ModelBackup>;
   /** Databases that restores replaced → what they held. */
   readonly replaced: Map<string, State>;
+  /** Of these the ones that a killed rollback or cleanup may have used up: the server may still be about it. */
+  readonly doomed: Set<string>;
   /** Chunks that a verification found lost. No backup that needs one may be shown as verified. */
   readonly foundLost: Set<string>;
   clusterKey: string | undefined;
@@ -27,6 +29,7 @@ export const newModel = (): Model => ({
   live: undefined,
   backups: new Map(),
   replaced: new Map(),
+  doomed: new Set(),
   foundLost: new Set(),
   clusterKey: undefined,
 });

@@ -32,4 +32,38 @@ describe('jsonb as PostgreSQL writes it', () => {
       expect(() => jsonbText(text)).toThrow(expect.objectContaining({ code: 'version-incompatible' }) as Error);
     },
   );
+
+  it('takes no key for another that was read before it', () => {
+    const keys = ['\\', '"', '\n', '\t', 'a\\', 'a"', 'a\n', '\\n', '\\u0022', ''];
+    for (const before of keys) {
+      for (const key of keys) {
+        jsonbText(JSON.stringify({ [before]: 'x' }));
+        expect(jsonbText(JSON.stringify({ [key]: 'e' }))).toBe(`{${JSON.stringify(key)}: "e"}`);
+      }
+    }
+  });
+
+  it('reads strings with any end', () => {
+    expect(jsonbText(String.raw`["\\", "\\\"", "\"", ""]`)).toBe(String.raw`["\\", "\\\"", "\"", ""]`);
+  });
+
+  it.each([
+    '"',
+    '"\\"',
+    '{"a"}',
+    '{a:1}',
+    '{"a":1,}',
+    '[1,]',
+    '[1 2]',
+    '01',
+    '+1',
+    '.5',
+    '1.',
+    'nul',
+    '',
+    '1 2',
+    '{"a":1}}',
+  ])('refuses %j, which is no JSON', (text) => {
+    expect(() => jsonbText(text)).toThrow(expect.objectContaining({ code: 'version-incompatible' }) as Error);
+  });
 });

@@ -1,14 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-
-/** A number as it was written: a double would be another one. */
-class JsonNumber {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
-  }
-}
-
-type JsonValue = null | boolean | string | JsonNumber | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+import { JsonNumber, JsonReader, type JsonValue } from './json-reader.ts';
 
 /** More digits than this PostgreSQL does not keep before the point of a number. */
 const longestExponent = 131_072;
@@ -32,12 +23,7 @@ export function jsonbText(text: string): string {
   return pieces.join('');
 }
 
-function parse(text: string): JsonValue {
-  const reviver = (_key: string, value: unknown, { source }: { source?: string }): unknown =>
-    typeof value === 'number' ? new JsonNumber(source!) : value;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- What JSON.parse gives, with numbers replaced; its types do not know the third parameter.
-  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown) as JsonValue;
-}
+const parse = (text: string): JsonValue => new JsonReader(text).readDocument();
 
 function write(value: JsonValue, pieces: string[]): void {
   if (value === null || typeof value === 'boolean') pieces.push(String(value));
@@ -68,8 +54,8 @@ function writeAll<T>(
 
 const isArray = (value: JsonValue): value is readonly JsonValue[] => Array.isArray(value);
 
-function sortedEntries(value: { readonly [key: string]: JsonValue }): (readonly [string, JsonValue])[] {
-  return Object.entries(value)
+function sortedEntries(value: ReadonlyMap<string, JsonValue>): (readonly [string, JsonValue])[] {
+  return [...value]
     .map(([key, each]) => ({ entry: [key, each] as const, bytes: Buffer.from(key) }))
     .toSorted((a, b) => a.bytes.length - b.bytes.length || a.bytes.compare(b.bytes))
     .map(({ entry }) => entry);

@@ -88,16 +88,10 @@ export const restoreRollback: Operation = {
     }
     await afterLease(world, outcome, chance);
     if (!outcome.interrupted) return {};
-    await forgetSwapped(world);
+    candidates.forEach(([name]) => model.doomed.add(name));
     return { live: candidates.map(([, state]) => state) };
   },
 };
-
-/** Killed around its swap, the rollback may have used up the database that it went back to. */
-async function forgetSwapped({ model, place }: World): Promise<void> {
-  const names = await place.withServer((server) => server.databaseNames(''));
-  for (const name of model.replaced.keys()) if (!names.includes(name)) model.replaced.delete(name);
-}
 
 export const restoreCleanup: Operation = {
   name: 'restore cleanup',
@@ -110,8 +104,9 @@ export const restoreCleanup: Operation = {
     requireExit(outcome, [0, ...world.busyCodes()], 'restore cleanup');
     if (outcome.exitCode === 0) {
       model.replaced.clear();
+      model.doomed.clear();
       world.mayHaveStaging = false;
-    } else if (outcome.interrupted) await forgetSwapped(world);
+    } else if (outcome.interrupted) for (const name of model.replaced.keys()) model.doomed.add(name);
     await afterLease(world, outcome, chance);
     if (outcome.exitCode === 0) await requireServing(world);
     return {};
