@@ -37,9 +37,9 @@ async function openWith(
   const catalog = await read(store, keyring);
   for (const { path, reason } of catalog.rejected.slice(0, maxWarnings))
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
-  if (keyring !== undefined) await warnOfHidden(environment, store, keyring, catalog);
   const more = catalog.rejected.length - maxWarnings;
   if (more > 0) environment.output.warn(`${more} more objects are no backup of this cluster`);
+  if (keyring !== undefined) await warnOfHidden(environment, store, keyring, catalog);
   return { store, keyring, catalog };
 }
 

@@ -6,6 +6,7 @@ import { enrol } from './enrol.ts';
 import { newHost, sealingOf } from './hosts.ts';
 import { checkPromises } from './invariants.ts';
 import type { Journal } from './journal.ts';
+import { enrolHost } from './operations/hosts.ts';
 import { allDone, availableOperations } from './operations/operations.ts';
 import type { Operation } from './operations/operation.ts';
 import { processesUsing } from './processes.ts';
@@ -115,7 +116,7 @@ function draw(world: World, chance: Chance): Operation {
   const possible = availableOperations.filter((operation) => operation.weight(world) > 0);
   const fresh = possible.filter(({ name }) => world.tally.of(`operation: ${name}`) === 0);
   // What was never done and cannot be done now wants more hosts than there are.
-  const enrolments = possible.filter(({ name }) => name === 'enrol a host');
+  const enrolments = possible.filter((operation) => operation === enrolHost);
   const sooner = fresh.length > 0 ? fresh : allDone(world.tally) ? [] : enrolments;
   const drawn = sooner.length > 0 && chance.integer(1, 4) > 1 ? sooner : possible;
   const weighted = drawn.map((operation) => ({ operation, weight: Math.round(operation.weight(world) * 10) }));

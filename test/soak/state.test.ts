@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isSameState, type State } from './state.ts';
 
 const state: State = {
@@ -7,19 +7,21 @@ const state: State = {
   incarnation: '1 af',
 };
 
-test('a database that was not touched is the same', () => {
-  expect(isSameState(state, { ...state, tables: { ...state.tables } })).toBe(true);
-});
+describe('the state of a database', () => {
+  it('is the same for a database that was not touched', () => {
+    expect(isSameState(state, { ...state, tables: { ...state.tables } })).toBe(true);
+  });
 
-test('as many events are not the same events', () => {
-  expect(isSameState(state, { ...state, audit: { position: 6, hash: 'a0' } })).toBe(false);
-});
+  it('is another where there are as many events, but not the same', () => {
+    expect(isSameState(state, { ...state, audit: { position: 6, hash: 'a0' } })).toBe(false);
+  });
 
-test('what a restore made is not what the backup was taken of', () => {
-  expect(isSameState(state, { ...state, incarnation: '2 db' })).toBe(false);
-});
+  it('is another for what a restore made', () => {
+    expect(isSameState(state, { ...state, incarnation: '2 db' })).toBe(false);
+  });
 
-test('other rows, and a table more, are not the same', () => {
-  expect(isSameState(state, { ...state, tables: { ...state.tables, servers: '2 rows ff' } })).toBe(false);
-  expect(isSameState(state, { ...state, tables: { ...state.tables, more: '0 rows 00' } })).toBe(false);
+  it('is another with other rows, or a table more', () => {
+    expect(isSameState(state, { ...state, tables: { ...state.tables, servers: '2 rows ff' } })).toBe(false);
+    expect(isSameState(state, { ...state, tables: { ...state.tables, more: '0 rows 00' } })).toBe(false);
+  });
 });

@@ -26,12 +26,29 @@ describe('jsonb as PostgreSQL writes it', () => {
     expect(jsonbText(text)).toBe(expected);
   });
 
-  it.each(['', '{', '[1,]', "{'a':1}", '01', '1e999999', `${'['.repeat(100_000)}${']'.repeat(100_000)}`])(
-    'refuses %.40s',
-    (text) => {
-      expect(() => jsonbText(text)).toThrow(expect.objectContaining({ code: 'version-incompatible' }) as Error);
-    },
-  );
+  it.each([
+    '',
+    '{',
+    '[1,]',
+    "{'a':1}",
+    '01',
+    '1e999999',
+    `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+    '"',
+    '"\\"',
+    '{"a"}',
+    '{a:1}',
+    '{"a":1,}',
+    '[1 2]',
+    '+1',
+    '.5',
+    '1.',
+    'nul',
+    '1 2',
+    '{"a":1}}',
+  ])('refuses %.40s', (text) => {
+    expect(() => jsonbText(text)).toThrow(expect.objectContaining({ code: 'version-incompatible' }) as Error);
+  });
 
   it('takes no key for another that was read before it', () => {
     const keys = ['\\', '"', '\n', '\t', 'a\\', 'a"', 'a\n', '\\n', '\\u0022', ''];
@@ -47,25 +64,5 @@ describe('jsonb as PostgreSQL writes it', () => {
 
   it('reads strings with any end', () => {
     expect(jsonbText(String.raw`["\\", "\\\"", "\"", ""]`)).toBe(String.raw`["\\", "\\\"", "\"", ""]`);
-  });
-
-  it.each([
-    '"',
-    '"\\"',
-    '{"a"}',
-    '{a:1}',
-    '{"a":1,}',
-    '[1,]',
-    '[1 2]',
-    '01',
-    '+1',
-    '.5',
-    '1.',
-    'nul',
-    '',
-    '1 2',
-    '{"a":1}}',
-  ])('refuses %j, which is no JSON', (text) => {
-    expect(() => jsonbText(text)).toThrow(expect.objectContaining({ code: 'version-incompatible' }) as Error);
   });
 });

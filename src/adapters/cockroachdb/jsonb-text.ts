@@ -11,7 +11,7 @@ const longestExponent = 131_072;
 export function jsonbText(text: string): string {
   const pieces: string[] = [];
   try {
-    write(parse(text), pieces);
+    write(new JsonReader(text).readDocument(), pieces);
   } catch (error) {
     if (!(error instanceof SyntaxError) && !(error instanceof RangeError)) throw error;
     throw new EnclaveManagerError(
@@ -22,8 +22,6 @@ export function jsonbText(text: string): string {
   }
   return pieces.join('');
 }
-
-const parse = (text: string): JsonValue => new JsonReader(text).readDocument();
 
 function write(value: JsonValue, pieces: string[]): void {
   if (value === null || typeof value === 'boolean') pieces.push(String(value));

@@ -1,3 +1,4 @@
+import type { Tally } from '../tally.ts';
 import { createBackup, drillBackup, listBackups, verifyBackup } from './backups.ts';
 import { standStill, twoAtOnce, writeBesideBackup } from './concurrent.ts';
 import { damageObject } from './damage.ts';
@@ -7,7 +8,6 @@ import { fillDisk } from './full-disk.ts';
 import { hideNewest, loseKeyringDocument, loseMarker } from './hidden.ts';
 import { enrolHost, loseDisk, loseHost } from './hosts.ts';
 import { askStatus } from './status.ts';
-import type { Tally } from '../tally.ts';
 import type { Operation } from './operation.ts';
 import { evictHost, rotateKeys } from './keys.ts';
 import { refuseOutsider } from './outsiders.ts';

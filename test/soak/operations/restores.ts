@@ -2,7 +2,7 @@ import type { Chance } from '../../../demo/contents/chance.ts';
 import { drawClockOffset, drawFault } from '../faults.ts';
 import type { SoakHost } from '../hosts.ts';
 import type { Expectation } from '../invariants.ts';
-import type { ModelBackup } from '../model.ts';
+import type { Model, ModelBackup } from '../model.ts';
 import { requireServing } from '../serving.ts';
 import { require } from '../violation.ts';
 import { requireExit, type Outcome, type World } from '../world.ts';
@@ -88,10 +88,15 @@ export const restoreRollback: Operation = {
     }
     await afterLease(world, outcome, chance);
     if (!outcome.interrupted) return {};
-    candidates.forEach(([name]) => model.doomed.add(name));
+    doomReplaced(model);
     return { live: candidates.map(([, state]) => state) };
   },
 };
+
+/** Whatever was killed, the server may go on with it for a moment. */
+function doomReplaced({ replaced, doomed }: Model): void {
+  for (const name of replaced.keys()) doomed.add(name);
+}
 
 export const restoreCleanup: Operation = {
   name: 'restore cleanup',
@@ -106,7 +111,7 @@ export const restoreCleanup: Operation = {
       model.replaced.clear();
       model.doomed.clear();
       world.mayHaveStaging = false;
-    } else if (outcome.interrupted) for (const name of model.replaced.keys()) model.doomed.add(name);
+    } else if (outcome.interrupted) doomReplaced(model);
     await afterLease(world, outcome, chance);
     if (outcome.exitCode === 0) await requireServing(world);
     return {};
