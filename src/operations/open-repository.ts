@@ -36,12 +36,12 @@ export async function openRepository(
   const own = Array.isArray(documents) ? documents : [];
   let copiesSeen = false;
   for await (const copies of copiesInManifests(store)) {
-    if ('keyring' in best && opensEveryEpoch(best.keyring)) break;
+    if ('keyring' in best && isWhole(best.keyring)) break;
     copiesSeen = true;
     const attempt = await tryOpen(withCopies(own, copies), sealing, clusterKey);
-    if (!('keyring' in best) || ('keyring' in attempt && opensEveryEpoch(attempt.keyring))) best = attempt;
+    if (!('keyring' in best) || ('keyring' in attempt && isWhole(attempt.keyring))) best = attempt;
   }
-  const newer = 'keyring' in best && opensEveryEpoch(best.keyring) ? undefined : newerFormat(own);
+  const newer = 'keyring' in best && isWhole(best.keyring) ? undefined : newerFormat(own);
   if (newer !== undefined) throw newer;
   if ('keyring' in best) return { store, keyring: best.keyring };
   if (own.length === 0 && !copiesSeen && Array.isArray(documents)) throw nothingThere(store);
@@ -132,9 +132,12 @@ async function tryOpen(
   }
 }
 
-/** A member has a slot of every epoch: where one is missing, a manifest may still have its copy. */
-function opensEveryEpoch({ epochs, epochsOpenableBy, nodeId }: OpenedKeyring): boolean {
-  return epochs.every((epoch) => epochsOpenableBy(nodeId).has(epoch));
+/**
+ * A member has the credential that the membership names, and a slot of every epoch: where one is missing, a manifest may still
+ * have its copy. A host that was evicted looks for it in vain.
+ */
+function isWhole({ epochs, epochsOpenableBy, nodeId, isMember }: OpenedKeyring): boolean {
+  return isMember && epochs.every((epoch) => epochsOpenableBy(nodeId).has(epoch));
 }
 
 /** Everything under `keyring/` that could be a document of it, unverified. Throws `damaged` for more than a keyring can have. */
