@@ -15,6 +15,7 @@ import { reopenCluster } from './open-cluster.ts';
 import { publishMembership } from './publish-membership.ts';
 import { settleKeys } from './settle-keys.ts';
 import { confirmInBoth, freeEpoch, putAndReadBack } from './store-keys.ts';
+import { refuseUnseenRepository } from './used-repository.ts';
 
 /** A new generation is committed, and the membership does not name its epoch yet: somebody was interrupted. */
 export const isAdvanceUnderWay = ({ membership, newestEpoch }: OpenedKeyring): boolean =>
@@ -32,10 +33,12 @@ const maxAttempts = 16;
  */
 export async function beginAdvance(
   context: OperationContext,
-  { keyring, store, database }: Cluster,
+  cluster: Cluster,
   evicted: readonly NodeId[],
   fence: KeyFence,
 ): Promise<void> {
+  const { keyring, store, database } = cluster;
+  await refuseUnseenRepository(cluster);
   if (store !== undefined) {
     await checkMarker(store, keyring);
     await completeKeyring(store, keyring.documents);

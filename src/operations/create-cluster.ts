@@ -77,7 +77,10 @@ export async function finishCreation(context: OperationContext, cluster: Cluster
         actor: context.holder,
         subject: keyring.clusterId,
         action: 'cluster created',
-        details: { clusterKey: keyring.fingerprint },
+        details: {
+          clusterKey: keyring.fingerprint,
+          ...(store === undefined ? {} : { repository: store.location }),
+        },
       },
       context,
     );

@@ -8,6 +8,7 @@ import { isMember } from './advance-keys.ts';
 import type { Cluster } from './context.ts';
 import { findNode } from './find-node.ts';
 import { readCatalog } from './read-catalog.ts';
+import { refuseUnseenRepository } from './used-repository.ts';
 
 export interface NamedNode {
   readonly nodeId: NodeId;
@@ -38,6 +39,7 @@ export interface EvictionPlan extends KeyChangePlan {
 
 export async function planRotation(cluster: Cluster): Promise<KeyChangePlan> {
   const { keyring, store } = cluster;
+  await refuseUnseenRepository(cluster);
   const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
   const newest = catalog?.backups.find(({ entry }) => entry.authentic === true)?.entry;
   return { nextBackupBytes: newest?.storedBytes ?? 0, toReseal: keyring.membership.nodes.map(named) };
@@ -48,6 +50,7 @@ export async function planEviction(cluster: Cluster, node: string): Promise<Evic
   const { keyring, store, database } = cluster;
   const chosen = await findMemberOrFormer(cluster, node);
   refuseOwnAndLast(keyring, chosen);
+  if (isMember(keyring, chosen.nodeId)) await refuseUnseenRepository(cluster);
   const epochs = epochsWrappedTo(keyring, chosen.nodeId);
   const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
   const authentic = catalog?.backups.map(({ entry }) => entry).filter((entry) => entry.authentic === true) ?? [];

@@ -16,6 +16,7 @@ anywhere, repeat the command here or on another host, or let a manager finish it
     { command: 'enclave-manager keys rotate --yes --json', means: 'for scripts' },
   ],
   failures: [
+    'configuration',
     'repository-unreachable',
     'repository-foreign',
     'lease-held',

@@ -23,6 +23,7 @@ join again only with a new token from "node invite".`,
   ],
   failures: [
     'not-found',
+    'configuration',
     'repository-unreachable',
     'repository-foreign',
     'lease-held',
