@@ -38,10 +38,7 @@ export function readEntries(
   documents: readonly KeyringDocument[],
   rejected: RejectedDocument[],
 ): readonly KeyringEntry[] {
-  checkKeyringLimits(
-    documents.length,
-    documents.reduce((sum, document) => sum + document.bytes.length, 0),
-  );
+  checkKeyringLimits(documents.length, totalBytes(documents));
   const entries = new Map<string, KeyringEntry>();
   for (const { path, bytes } of documents) {
     const place = parseKeyringPath(path);
@@ -64,6 +61,14 @@ export function readEntries(
 export function reasonOf(error: unknown): string {
   if (error instanceof EnclaveManagerError) return error.message;
   throw error;
+}
+
+export function fitsKeyring(documents: readonly KeyringDocument[]): boolean {
+  return documents.length <= maxKeyringDocuments && totalBytes(documents) <= maxKeyringBytes;
+}
+
+function totalBytes(documents: readonly KeyringDocument[]): number {
+  return documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 /** Throws `damaged` beyond what a keyring can have; whoever reads one calls it while reading. */

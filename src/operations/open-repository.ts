@@ -1,19 +1,15 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { backupsPrefix, keyringPrefix, markerPath } from '#format/layout.ts';
-import { readManifestSummary } from '#format/manifest.ts';
+import { keyringPrefix, markerPath } from '#format/layout.ts';
 import { readMarker } from '#format/marker.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
-import { checkKeyringLimits } from '#keys/keyring-entry.ts';
+import { checkKeyringLimits, fitsKeyring, sha256Hex } from '#keys/keyring-entry.ts';
 import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits, parseDocument } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
+import { carriedKeyrings } from './carried-keyring.ts';
+import { damagedAsAbsent } from './damaged-as-absent.ts';
 import { listBounded } from './list-bounded.ts';
-
-/** Manifests whose own copies of the keyring are tried together where `keyring/` is damaged. */
-const manifestsPerAttempt = 16;
-/** How many are looked at before giving up: junk that sorts before them hides no genuine one. */
-const maxManifestsTried = 1024;
 
 export interface Repository {
   readonly store: ObjectStore;
@@ -35,7 +31,7 @@ export async function openRepository(
   let best: Attempt = Array.isArray(documents) ? await tryOpen(documents, sealing, clusterKey) : { error: documents };
   const own = Array.isArray(documents) ? documents : [];
   let copiesSeen = false;
-  for await (const copies of copiesInManifests(store)) {
+  for await (const copies of carriedKeyrings(store)) {
     if ('keyring' in best && isWhole(best.keyring)) break;
     copiesSeen = true;
     const attempt = await tryOpen(withCopies(own, copies), sealing, clusterKey);
@@ -101,11 +97,6 @@ async function refuseNewerFormat(store: ObjectStore): Promise<void> {
   }
 }
 
-function damagedAsAbsent(error: unknown): undefined {
-  if (isEnclaveManagerError(error, 'damaged')) return undefined;
-  throw error;
-}
-
 function nothingThere(store: ObjectStore): EnclaveManagerError {
   return new EnclaveManagerError('not-found', `there is no backup in ${store.location}, and no keys`, {
     hint: 'Check ENCLAVE_MANAGER_REPOSITORY, and that the disk with the backups is mounted.',
@@ -160,38 +151,12 @@ async function readUndamaged(store: ObjectStore, key: string, maxBytes: number):
   return await store.get(key, { maxBytes }).catch(damagedAsAbsent);
 }
 
-/** What the manifests carry, newest names first, a few manifests at a time. */
-async function* copiesInManifests(store: ObjectStore): AsyncGenerator<KeyringDocument[]> {
-  const keys: string[] = [];
-  for await (const { key } of listBounded(store, backupsPrefix)) keys.push(key);
-  let copies: KeyringDocument[] = [];
-  let manifests = 0;
-  for (const key of keys.toReversed().slice(0, maxManifestsTried)) {
-    const more = copiesIn(await readUndamaged(store, key, documentLimits.manifest));
-    if (more.length === 0) continue;
-    copies.push(...more);
-    manifests += 1;
-    if (manifests % manifestsPerAttempt !== 0) continue;
-    yield copies;
-    copies = [];
-  }
-  if (copies.length > 0) yield copies;
-}
-
-function copiesIn(bytes: Buffer | undefined): readonly KeyringDocument[] {
-  if (bytes === undefined) return [];
-  try {
-    return readManifestSummary(bytes).keyring;
-  } catch (error) {
-    if (isEnclaveManagerError(error)) return [];
-    throw error;
-  }
-}
-
-/** A path may come several times; which bytes are authentic is for the keyring to find out. */
+/** A path may come several times; which bytes are authentic is for the keyring to find out. Copies come first where both do not fit. */
 function withCopies(documents: readonly KeyringDocument[], copies: readonly KeyringDocument[]): KeyringDocument[] {
-  const all = new Map(
-    [...documents, ...copies].map((document) => [`${document.path}\0${document.bytes.toString('base64')}`, document]),
-  );
-  return [...all.values()];
+  const all = new Map([...copies, ...documents].map((document) => [identityOf(document), document]));
+  return fitsKeyring([...all.values()]) ? [...all.values()] : [...copies];
+}
+
+function identityOf({ path, bytes }: KeyringDocument): string {
+  return `${path} ${sha256Hex(bytes)}`;
 }

@@ -10,16 +10,18 @@ import { readManifestSummary } from '#format/manifest.ts';
 import { openDetails } from '#format/manifest-details.ts';
 import { nonceBytes, sealBytes } from '#keys/aead.ts';
 import { maxKeyringDocuments } from '#keys/keyring-entry.ts';
+import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { encodeFields } from '#keys/pae.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { openRepository } from '#operations/open-repository.ts';
 import { restore } from '#operations/restore.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
+import { runCommand } from '../fixtures/command.ts';
 import { makeContext, makeHost, temporaryDirectory } from '../fixtures/host.ts';
 import { freshDatabaseName } from '../fixtures/postgresql.ts';
 import { storeWith } from '../fixtures/repository.ts';
 import { confirmed } from '../fixtures/restoring.ts';
-import { Attacker, parseFile, spell } from './attacker.ts';
+import { Attacker, edit, parseFile, spell } from './attacker.ts';
 import { expectRestores, Scene, setStage, type Stage } from './stage.ts';
 
 let stage: Stage;
@@ -73,6 +75,48 @@ describe('an object that is small on the disk and fills the heap when it is buil
     const run = () =>
       execFileSync(process.execPath, ['-e', parse], { stdio: 'pipe', env: { ...process.env, ...smallHeap } });
     expect(run).toThrow(/heap out of memory/);
+  });
+});
+
+describe('manifests that carry more keyring than fits into memory', () => {
+  const epochBytes = 30 * MiB;
+  const planted = Array.from({ length: 7 }, (_, index) => manifestPath(`20990101T0000${10 + index}Z-aaaaaa`));
+
+  /** The host cannot open its epoch from `keyring/` alone, and seven unsigned manifests have something to offer. */
+  function plantedScene(): Scene {
+    const scene = new Scene(stage);
+    scene.remove(...stage.documents.map(({ path }) => path).filter((path) => parseKeyringPath(path)?.type === 'slot'));
+    for (const [index, key] of planted.entries()) {
+      const bytes = Buffer.alloc(epochBytes, index + 1).toString('base64');
+      const keyring = [{ path: `keyring/epochs/${index + 2}/epoch.json`, bytes }];
+      scene.plant(
+        key,
+        edit(stage.manifest, (payload) => ({ ...payload, keyring })),
+      );
+    }
+    return scene;
+  }
+
+  it('are passed over where a genuine one carries what is missing', async () => {
+    const scene = plantedScene();
+    const { document, said } = await scene.succeedWith(smallHeap, 'backup', 'list');
+    expect(document).toMatchObject([{ id: stage.newest.id, authentic: true }, { id: stage.older.id }]);
+    expect(said).toContain(planted[0]);
+    scene.expectPlanted();
+  });
+
+  it('end in a typed error where none does', async () => {
+    const scene = plantedScene();
+    scene.remove(manifestPath(stage.newest.id), manifestPath(stage.older.id));
+    const env = { ...(await scene.environment()), ...smallHeap };
+    const ended = await runCommand(['backup', 'verify', 'latest', '--json'], {
+      dataDirectory: scene.dataDirectory,
+      env,
+    });
+    expect(ended.exitCode, ended.stderr.slice(-2000)).toBe(3);
+    expect(JSON.parse(ended.stdout)).toMatchObject({ error: { code: 'not-found' } });
+    for (const key of planted) expect(ended.stderr).toContain(key);
+    scene.expectPlanted();
   });
 });
 

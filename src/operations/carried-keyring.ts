@@ -1,0 +1,84 @@
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { backupsPrefix } from '#format/layout.ts';
+import { readManifestSummary } from '#format/manifest.ts';
+import { type KeyringDocument, sha256Hex } from '#keys/keyring-entry.ts';
+import { parseKeyringPath } from '#keys/keyring-paths.ts';
+import { documentLimits } from '#keys/signed-document.ts';
+import type { ObjectStore, StoredObject } from '#ports/object-store.ts';
+import { damagedAsAbsent } from './damaged-as-absent.ts';
+import { listBounded } from './list-bounded.ts';
+import { readDocument } from './read-documents.ts';
+
+const MiB = 1024 * 1024;
+
+/** How many manifests are looked at before giving up: junk that sorts before them hides no genuine one. */
+const maxManifestsTried = 1024;
+/** Larger ones are looked at when no other helped: a manifest of this size has hundreds of thousands of chunks. */
+const ordinaryManifestBytes = 16 * MiB;
+
+/** What is held at once of the documents that manifests carry, unless one manifest alone has more. */
+export interface CarriedLimits {
+  readonly manifests: number;
+  readonly documents: number;
+  readonly bytes: number;
+}
+
+const usualLimits: CarriedLimits = { manifests: 16, documents: 20_000, bytes: 64 * MiB };
+
+/**
+ * The copies of keyring documents in the manifests, unverified, of a few manifests at a time: ordinary ones first, newest
+ * names first. One manifest is read after the other, and what does not fit with those before it comes by itself, so that
+ * neither many nor large ones fill the memory, and none keeps another's copies from being tried.
+ */
+export async function* carriedKeyrings(
+  store: ObjectStore,
+  limits: CarriedLimits = usualLimits,
+): AsyncGenerator<KeyringDocument[]> {
+  let group = new Map<string, KeyringDocument>();
+  let [groupBytes, manifests] = [0, 0];
+  function* close(): Generator<KeyringDocument[]> {
+    if (group.size > 0) yield [...group.values()];
+    group = new Map();
+    [groupBytes, manifests] = [0, 0];
+  }
+  for (const object of await manifestsToTry(store)) {
+    if (groupBytes + object.sizeBytes > limits.bytes) yield* close();
+    const carried = await copiesIn(store, object);
+    if (carried.length === 0) continue;
+    if (group.size + carried.length > limits.documents) yield* close();
+    for (const document of carried) {
+      const identity = `${document.path} ${sha256Hex(document.bytes)}`;
+      if (!group.has(identity)) groupBytes += document.bytes.length;
+      group.set(identity, document);
+    }
+    manifests += 1;
+    if (manifests === limits.manifests) yield* close();
+  }
+  yield* close();
+}
+
+async function manifestsToTry(store: ObjectStore): Promise<StoredObject[]> {
+  const ordinary: StoredObject[] = [];
+  const large: StoredObject[] = [];
+  for await (const object of listBounded(store, backupsPrefix)) {
+    const listed = object.sizeBytes > ordinaryManifestBytes ? large : ordinary;
+    listed.push(object);
+    if (listed.length > 2 * maxManifestsTried) listed.splice(0, maxManifestsTried);
+  }
+  return [...ordinary.toReversed(), ...large.toReversed()].slice(0, maxManifestsTried);
+}
+
+async function copiesIn(store: ObjectStore, object: StoredObject): Promise<readonly KeyringDocument[]> {
+  const bytes = await readDocument(store, object, documentLimits.manifest).catch(damagedAsAbsent);
+  try {
+    return bytes === undefined ? [] : readManifestSummary(bytes).keyring.filter(hasPossibleLength);
+  } catch (error) {
+    if (isEnclaveManagerError(error)) return [];
+    throw error;
+  }
+}
+
+function hasPossibleLength({ path, bytes }: KeyringDocument): boolean {
+  const place = parseKeyringPath(path);
+  return place !== undefined && bytes.length <= documentLimits[place.type];
+}
