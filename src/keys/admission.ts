@@ -125,6 +125,7 @@ function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload, hasPlace: b
 
 function isUsed(keyring: OpenedKeyring, node: CredentialPayload, hasPlace: boolean): boolean {
   const { nodeId, credentialId } = node;
+  if (keyring.evicted.has(nodeId)) return true;
   const names = ({ path }: KeyringDocument) => path.includes(credentialId) || (!hasPlace && path.includes(nodeId));
   const named = keyring.documents.filter(names);
   if (named.length === 0) return false;

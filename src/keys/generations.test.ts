@@ -7,6 +7,7 @@ import {
   type HostSecrets,
   memorySealing,
   newTestCluster,
+  newTestHost,
   nextGeneration,
   payloadOf,
   secretsOf,
@@ -99,6 +100,36 @@ describe('after an eviction', () => {
     const keyring = await openKeyring(resealed, memorySealing('b'));
     expect([keyring.keyGeneration, keyring.epochs, keyring.rejected]).toEqual([2, [1, 2], []]);
     expect(keyring.epochKeys(1).chunk).toEqual(keyringBefore.epochKeys(1).chunk);
+  });
+
+  it('no membership that is left brings the evicted host back, also once the keys were rotated since', async () => {
+    const { nodeId, ...recipient } = keyringBefore.membership.nodes.find(({ name }) => name === 'evicted')!;
+    const first = { label: 'evicting', epoch: 2, keyGeneration: 2, members: remaining, evicted: [nodeId] };
+    const a = await secretsOf(before, memorySealing('a'));
+    const evicting = [...before, ...(await nextGeneration(before, a, { ...first, acceptedPast: digestsOf(before) }))];
+    const then = await secretsOf(evicting, memorySealing('a'));
+    const second = { label: 'rotating', epoch: 3, keyGeneration: 3, members: remaining };
+    const rotated = await nextGeneration(evicting, then, { ...second, acceptedPast: digestsOf(evicting) });
+    const left = [...evicting, ...rotated].filter(({ path }) => !/members\/[45]/.test(path));
+
+    for (const name of ['a', 'b', 'evicted']) {
+      const keyring = await openKeyring(left, memorySealing(name));
+      const { membership, isMember } = keyring;
+      expect([keyring.keyGeneration, membership.number, membership.currentEpoch]).toEqual([3, 3, 1]);
+      expect([isMember, membership.nodes.map((node) => node.name)]).toEqual([name !== 'evicted', ['a', 'b']]);
+      expect([keyring.evicted, keyring.epochsOpenableBy(nodeId)]).toEqual([new Set([nodeId]), new Set()]);
+    }
+    const keyring = await openKeyring(left, memorySealing('a'));
+    await expect(keyring.wrapRootKeys({ nodeId, ...recipient })).rejects.toMatchObject({ code: 'not-permitted' });
+    const next = await keyring.newGeneration({ epoch: 4, evicted: [], acceptedPast: [] }, newTestHost('a').ports);
+    expect(next.map(({ path }) => path).join()).not.toContain(nodeId);
+    // Nothing else than the document that evicts it leads from the newest key to the one that signed it in.
+    const unled = left.filter(({ path }) => path !== 'keyring/epochs/2/epoch.json');
+    const clusterKey = keyring.fingerprint;
+    expect(await failureOf(() => openKeyring(unled, memorySealing('a'), { clusterKey }))).toMatchObject({
+      code: 'forged',
+      message: expect.stringContaining(`not to ${clusterKey}`),
+    });
   });
 
   describe('with a second successor that the evicted host made', () => {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { NodeId } from '#model/identifiers.ts';
 import { fingerprintOf, publicKey } from './asymmetric-keys.ts';
 import type { KeyringEntry } from './keyring-entry.ts';
 import { type EpochPayload, epochSchema } from './payloads.ts';
@@ -32,6 +33,8 @@ export interface KeyHistory {
   readonly epochs: ReadonlyMap<number, EpochRecord>;
   /** Digests of the documents of earlier generations that still count. */
   readonly acceptedPast: ReadonlySet<string>;
+  /** Nodes that any of these epochs leaves out: for ever, whatever memberships name them. */
+  readonly evicted: ReadonlySet<NodeId>;
 }
 
 export function newGeneration(keyGeneration: number, verifyKey: Buffer): Generation {
@@ -172,7 +175,8 @@ function historyBehind(newest: EpochRecord, byGeneration: RecordIndex): KeyHisto
     later = accepted[0];
     epochs.set(later.payload.epoch, later);
   }
-  return { newest, generations, epochs, acceptedPast };
+  const evicted = new Set([...epochs.values()].flatMap(({ payload }) => payload.evicted ?? []));
+  return { newest, generations, epochs, acceptedPast, evicted };
 }
 
 function contradiction(records: readonly EpochRecord[]): EnclaveManagerError {

@@ -137,6 +137,8 @@ export interface NextGeneration {
   readonly keyGeneration: number;
   readonly members: readonly MemberNode[];
   readonly acceptedPast: readonly string[];
+  /** Node ids that the epoch document names as left out. */
+  readonly evicted?: readonly string[];
 }
 
 /** The documents of an eviction, signed with what `from` knows: epoch with accepted past, slots, next membership. */
@@ -146,10 +148,10 @@ export async function nextGeneration(
   next: NextGeneration,
 ): Promise<KeyringDocument[]> {
   const { clusterId } = from;
-  const { epoch, keyGeneration, members, acceptedPast } = next;
+  const { epoch, keyGeneration, members, acceptedPast, evicted } = next;
   const [rootKey, signingSeed] = [digest('root key', next.label), digest('signing seed', next.label)];
   const previousSigner = from.signers.get(Math.max(...from.signers.keys()))!;
-  const previous = { ...previousSigner, acceptedPast };
+  const previous = { ...previousSigner, acceptedPast, ...(evicted === undefined ? {} : { evicted }) };
   const createdAt = fixedClock.now();
   const newEpoch = { clusterId, epoch, keyGeneration, rootKey, signingSeed, previous, createdAt };
   const signer = newSigner(keyGeneration, signingSeed);

@@ -65,7 +65,7 @@ async function openWith(
   const own = entriesOfCluster(clusterId, entries, rejected);
   const history = resolveHistory(trusted, readEpochRecords(own, rejected), clusterKey);
   const authentic = authenticateEntries(clusterId, history, own, rejected);
-  const membership = chooseMembership(authentic.members);
+  const membership = chooseMembership(authentic.members, history.evicted);
   const opened = unsealed.filter(({ entry }) => authentic.entries.includes(entry));
   const { payload: chosen, secret } = chooseCredential(opened, unsealed, membership);
   const { nodeId, credentialId } = chosen;

@@ -4,7 +4,7 @@ import type { KeyringEntry } from './keyring-entry.ts';
 import { keyringPath } from './keyring-paths.ts';
 import type { MemberNode, MembersPayload } from './payloads.ts';
 
-/** Who belongs to the cluster, as the highest authentic membership document says. */
+/** Who belongs to the cluster: whom the highest authentic membership document names, without the evicted. */
 export interface Membership {
   readonly number: number;
   readonly nodes: readonly MemberNode[];
@@ -22,8 +22,11 @@ export interface MembersRecord {
  * The membership with the highest number. Every document must name the digest of the one before it where that one is
  * there; a hidden or lost one breaks nothing, because each is signed. Two authentic documents that contradict each other
  * throw `forged`, none at all `damaged`.
+ *
+ * A node of `evicted` is left out of whichever it is: where the memberships since its eviction were deleted, the highest
+ * that is left names it.
  */
-export function chooseMembership(records: readonly MembersRecord[]): Membership {
+export function chooseMembership(records: readonly MembersRecord[], evicted: ReadonlySet<NodeId>): Membership {
   const byNumber = new Map<number, MembersRecord>();
   for (const record of records) {
     if (byNumber.has(record.payload.number)) throw contradiction(record.payload.number, record.payload.number);
@@ -38,7 +41,7 @@ export function chooseMembership(records: readonly MembersRecord[]): Membership 
   }
   if (highest !== undefined) {
     const { number, nodes, currentEpoch, keyGeneration } = highest.payload;
-    return { number, nodes, currentEpoch, keyGeneration };
+    return { number, nodes: nodes.filter(({ nodeId }) => !evicted.has(nodeId)), currentEpoch, keyGeneration };
   }
   throw new EnclaveManagerError('damaged', 'The keyring holds no membership document that the cluster signed.', {
     hint: 'Put keyring/members/ back from a copy; every manifest carries the keyring documents of its time.',

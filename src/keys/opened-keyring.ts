@@ -26,7 +26,7 @@ export interface OpenedKeyring {
   /** Raw Ed25519 public key of the newest generation, 32 bytes. */
   readonly verifyKey: Buffer;
   readonly membership: Membership;
-  /** False on a host that was evicted: it still opens old epochs, and may not sign. */
+  /** False on a host that was evicted, or is being evicted: it still opens old epochs, and may not sign. */
   readonly isMember: boolean;
   /** Keys of the epoch that the membership names; reading it throws `no-key` when this host cannot open that one. */
   readonly currentEpoch: EpochKeys;
@@ -34,8 +34,8 @@ export interface OpenedKeyring {
   readonly epochs: readonly number[];
   /** The epoch that introduced the newest key generation; ahead of the membership's while an eviction or rotation is under way. */
   readonly newestEpoch: number;
-  /** Nodes that the newest generation leaves out, whether or not the membership does so yet. */
-  readonly evicting: readonly NodeId[];
+  /** Nodes that any authentic epoch leaves out: none of them is a member ever again, whatever memberships are left. */
+  readonly evicted: ReadonlySet<NodeId>;
   /** The cluster key generation inside this host's sealed credential. */
   readonly sealedGeneration: number;
   /** The generation that signed a member's credential: lower than the newest until the node has resealed it. */
@@ -58,7 +58,10 @@ export interface OpenedKeyring {
    * otherwise. `undefined` where this host cannot open the current epoch.
    */
   catalogCacheKey(): Buffer | undefined;
-  /** Signed slots of every epoch for a node. Throws `no-key` when this host cannot open all of them. */
+  /**
+   * Signed slots of every epoch for a node. Throws `not-permitted` for an evicted one, `no-key` when this host cannot
+   * open all of them.
+   */
   wrapRootKeys(recipient: SlotRecipient): Promise<KeyringDocument[]>;
   /**
    * The next key generation with its epoch, wrapped to every member that is not evicted: the slots, then the epoch document,
@@ -115,7 +118,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     },
     epochs: [...history.epochs.keys()].toSorted((a, b) => a - b),
     newestEpoch: newest.payload.epoch,
-    evicting: newest.payload.evicted ?? [],
+    evicted: history.evicted,
     sealedGeneration: parts.sealedGeneration,
     credentialGeneration: (node) =>
       parts.credentialGenerations.get(membership.nodes.find((member) => member.nodeId === node)?.credentialId ?? ''),
@@ -169,6 +172,7 @@ function epochsOpenableBy({ membership, slots, history }: KeyringParts, nodeId: 
 }
 
 async function wrapRootKeys(parts: KeyringParts, node: SlotRecipient, signer: Signer): Promise<KeyringDocument[]> {
+  if (parts.history.evicted.has(node.nodeId)) throw notMember(node.nodeId, parts.membership);
   const epochs = [...parts.history.epochs.keys()].toSorted((a, b) => a - b);
   return Promise.all(
     epochs.map((epoch) => {
@@ -194,8 +198,8 @@ function throwNoKey(parts: KeyringParts, epoch: number): never {
  * Throws `not-permitted` on a host that was evicted, or is being evicted: what it writes counts nowhere, and what it would
  * have others do it may not.
  */
-export function requireMember({ isMember, evicting, nodeId, membership }: OpenedKeyring): void {
-  if (!isMember || evicting.includes(nodeId)) throw notMember(nodeId, membership);
+export function requireMember({ isMember, nodeId, membership }: OpenedKeyring): void {
+  if (!isMember) throw notMember(nodeId, membership);
 }
 
 export function notMember(nodeId: NodeId, membership: Membership): EnclaveManagerError {

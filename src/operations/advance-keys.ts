@@ -79,7 +79,7 @@ async function commit(
 }
 
 /**
- * Makes the newest epoch the current one, for everybody whom its document does not leave out: slots in repository and
+ * Makes the newest epoch the current one, for every member, of whom those that its document leaves out are none: slots in repository and
  * database, read back; then in one transaction the membership, every sealed column and the nodes; then the membership in
  * the repository. Safe to repeat from any remaining host.
  */
@@ -91,7 +91,7 @@ export async function finishAdvance(
 ): Promise<Cluster> {
   const { keyring, store, database } = cluster;
   context.progress.phase('giving the new keys to every host');
-  const nodes = keyring.membership.nodes.filter(({ nodeId }) => !keyring.evicting.includes(nodeId));
+  const { nodes } = keyring.membership;
   const documents = [...keyring.documents, ...(await missingSlots(keyring, nodes))];
   await database.transaction(async (queries) => {
     await fence.require(queries);

@@ -45,7 +45,7 @@ export async function openImport(
     ...copies,
   ]);
   const keyring = await openKeyring(documents, sealing, options);
-  if (!keyring.isMember || keyring.evicting.includes(keyring.nodeId)) throw evicted(keyring);
+  if (!keyring.isMember) throw evicted(keyring);
   const manifest = openManifest(keyring, summary.id, marker.manifest);
   checkSchema(manifest);
   if (filled === undefined) return { marker, manifest, keyring, repository: undefined };

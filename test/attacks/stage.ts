@@ -72,6 +72,8 @@ export interface SceneOptions {
   readonly remembers?: boolean;
   /** Another database than one that does not exist yet. */
   readonly database?: string;
+  /** A host with the repository, where that is not the one with the hardware. */
+  readonly repositoryOf?: Pick<TestHost, 'directory'>;
 }
 
 /** One attack: a copy of a host and of its repository, in which the attacker may read, write and delete every byte. */
@@ -83,14 +85,14 @@ export class Scene {
 
   constructor(
     stage: { readonly host: Pick<TestHost, 'directory'> },
-    { remembers = true, database = freshDatabaseName() }: SceneOptions = {},
+    { remembers = true, database = freshDatabaseName(), repositoryOf = stage.host }: SceneOptions = {},
   ) {
     this.dataDirectory = temporaryDirectory();
     this.repository = join(this.dataDirectory, 'backups');
     this.database = database;
-    const parts = ['keys', 'backups', ...(remembers ? ['state'] : [])];
-    for (const part of parts)
+    for (const part of remembers ? ['keys', 'state'] : ['keys'])
       cpSync(join(stage.host.directory, part), join(this.dataDirectory, part), { recursive: true });
+    cpSync(join(repositoryOf.directory, 'backups'), this.repository, { recursive: true });
   }
 
   get store(): DirectoryStore {

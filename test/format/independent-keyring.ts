@@ -188,14 +188,14 @@ export function openKeyring(documents: readonly SignedDocument[], hostKey: Buffe
   return {
     clusterId,
     fingerprint: `sha256:${Buffer.from(sha256(Buffer.from(introduced(newest).key, 'base64')), 'hex').toString('base64url')}`,
-    membership: newestMembership(authentic),
+    membership: newestMembership(authentic, epochs),
     rootKeys: openSlots(clusterId, authentic, own, epochs),
     isAuthentic,
   };
 }
 
 /** Step 7. */
-function newestMembership(authentic: readonly SignedDocument[]): Json {
+function newestMembership(authentic: readonly SignedDocument[], epochs: readonly SignedDocument[]): Json {
   const byNumber = new Map(
     authentic
       .filter(({ type }) => type === 'members')
@@ -209,7 +209,9 @@ function newestMembership(authentic: readonly SignedDocument[]): Json {
   }
   const highest = byNumber.get(Math.max(...byNumber.keys()));
   if (highest === undefined) throw new Error('no membership');
-  return highest.payload;
+  const evicted = new Set(epochs.flatMap(({ payload }) => (payload['evicted'] as string[] | undefined) ?? []));
+  const nodes = highest.payload['nodes'] as readonly { readonly nodeId: string }[];
+  return { ...highest.payload, nodes: nodes.filter(({ nodeId }) => !evicted.has(nodeId)) };
 }
 
 /** Step 8. */
