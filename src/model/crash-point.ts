@@ -60,7 +60,6 @@ export const crashPoints = [
   'export.published',
   'import.lease-taken',
   'import.compared',
-  'import.recorded',
   'import.migrated',
   'import.prepared',
   'import.finished',

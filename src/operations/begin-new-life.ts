@@ -7,7 +7,7 @@ import { revokeOutdatedInvites } from '#store/invites.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { syncNodes } from '#store/nodes.ts';
 import { recordRestore, type RestoreRecord } from '#store/restores.ts';
-import { resealColumns } from '#store/sealed-values.ts';
+import { resealColumns, type KnowsSealed } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
 import type { OperationContext } from './context.ts';
 
@@ -20,6 +20,8 @@ export interface NewLife {
   readonly details: JsonObject;
   /** Epochs under which its columns were sealed when the rows served last. */
   readonly epochs: readonly number[];
+  /** Where the rows lay open to others since they were compared: what may be sealed anew. */
+  readonly isKnown?: KnowsSealed | undefined;
 }
 
 const mostNamed = 10;
@@ -33,10 +35,10 @@ export async function beginNewLife(
   context: OperationContext,
   queries: Queries,
   keyring: OpenedKeyring,
-  { record, action, details, epochs }: NewLife,
+  { record, action, details, epochs, isKnown }: NewLife,
 ): Promise<void> {
   await revokeOutdatedInvites(queries, keyring, context);
-  const options = { accepted: epochs, refused: 'leave' } as const;
+  const options = { accepted: epochs, refused: 'leave', isKnown } as const;
   const { left } = await resealColumns(queries, keyring, options, context.randomness);
   noteLeft(context, left);
   await saveKeyringDocuments(queries, keyring.documents);

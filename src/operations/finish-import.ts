@@ -1,26 +1,27 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { sealColumn } from '#keys/sealed-column.ts';
 import type { Incarnation } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
 import type { Database } from '#ports/database.ts';
 import { readCluster } from '#store/cluster.ts';
 import { resetEphemeralTables } from '#store/ephemeral-tables.ts';
-import { dropImportMarker, readImportMarker, recordImportCheck } from '#store/import-marker.ts';
+import { dropImportMarker, readImportMarker } from '#store/import-marker.ts';
 import { requireLease } from '#store/lease-rows.ts';
 import { acquireLease } from '#store/leases.ts';
 import type { Lease } from '#store/held-lease.ts';
 import { migrate } from '#store/migrate.ts';
+import { requireKnownColumns, type KnowsSealed } from '#store/sealed-values.ts';
 import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import { compareImport } from './compare-import.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
 import { holdToMemory } from './hold-to-memory.ts';
-import { importCheckPlace, readImportCheck, type ImportCheck } from './import-check.ts';
+import type { ImportCheck } from './import-check.ts';
 import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-import.ts';
 import { openImport, type OpenedImport } from './open-import.ts';
 import { requireSchema } from './require-schema.ts';
 import { rememberNode } from './remember-node.ts';
 import { rememberSequence } from './remember-sequence.ts';
+import { sealedInBackup } from './sealed-in-backup.ts';
 
 export interface FinishedImport {
   readonly backupId: BackupId;
@@ -40,7 +41,7 @@ export interface FinishOptions {
 /**
  * Makes a replayed export serve: keys and manifest are proved, every row is compared with the backup, then the rows begin
  * a new life as after a restore, and the marker goes in the same transaction. Crashed anywhere, the marker is still there
- * and the next one goes on; of two at once one waits (`lease-held`). `undefined` where there is no import.
+ * and the next one begins anew, because whoever writes SQL may have written since; of two at once one waits (`lease-held`). `undefined` where there is no import.
  */
 export async function finishImport(
   context: OperationContext,
@@ -69,8 +70,7 @@ async function finishIn(
   const before = await open(host, database, options.trust);
   if (before === undefined) return undefined;
   await holdToMemory(host.localState, before.keyring, `the import in database "${database.name}"`);
-  if (readImportCheck(before, await importCheckPlace(host, before)) === undefined)
-    checkImportTrust(before, await host.localState.read(), options.trust);
+  checkImportTrust(before, await host.localState.read(), options.trust);
   const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
   const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
   try {
@@ -98,15 +98,8 @@ async function finishUnderLease(
   options: FinishOptions,
 ): Promise<FinishedImport> {
   const { keyring, manifest } = opened;
-  const place = await importCheckPlace(host, opened);
-  const check = readImportCheck(opened, place) ?? (await checkRows(context, host, database, opened, options));
+  const checked = await checkRows(context, host, database, opened, options);
   context.crashPoints.reach('import.compared');
-  const sealed = sealColumn(keyring.currentEpoch, place, Buffer.from(JSON.stringify(check)), context.randomness);
-  await database.transaction(async (queries) => {
-    await requireLease(queries, lease.token);
-    await recordImportCheck(queries, sealed);
-  });
-  context.crashPoints.reach('import.recorded');
   context.signal.throwIfAborted();
   context.progress.phase('bringing the import to today');
   await migrate(database);
@@ -114,14 +107,20 @@ async function finishUnderLease(
   // The comparison takes long; what is sealed and signed with the keys of before would count nowhere.
   await requireCurrentKeys(keyring, { database, store: opened.repository?.store });
   context.signal.throwIfAborted();
-  const incarnation = await begin(context, database, lease, opened, check);
+  const incarnation = await begin(context, database, lease, opened, checked);
   context.crashPoints.reach('import.finished');
   const { localState, sealing } = host;
   await rememberNode({ keyring, localState }, sealing);
   const { id, sequence, startedAt } = manifest.summary;
   await rememberSequence({ keyring, localState }, Math.max(sequence, opened.repository?.catalog.highestSequence ?? 0));
   context.progress.end();
-  return { backupId: id, sequence, startedAt, clusterKey: keyring.fingerprint, incarnation, check };
+  return { backupId: id, sequence, startedAt, clusterKey: keyring.fingerprint, incarnation, check: checked.check };
+}
+
+interface CheckedImport {
+  readonly check: ImportCheck;
+  /** `undefined` where nobody could compare. */
+  readonly isKnown: KnowsSealed | undefined;
 }
 
 async function checkRows(
@@ -130,15 +129,15 @@ async function checkRows(
   database: Database,
   opened: OpenedImport,
   { trust, confirm }: FinishOptions,
-): Promise<ImportCheck> {
+): Promise<CheckedImport> {
   const rules = await requireSchema(context, host, database, opened.manifest);
-  const { notCompared, differences: ofRows } = await compare(context, database, opened, trust);
+  const { notCompared, differences: ofRows, isKnown } = await compare(context, database, opened, trust);
   const differences = [...rules, ...ofRows];
   refuseDifferences(opened.manifest.summary.id, differences, trust);
   const check = { notCompared, differences, acceptedFor: trust.kind === 'accepted' ? trust.clusterKey : null };
   await confirm?.(opened, check);
   context.signal.throwIfAborted();
-  return check;
+  return { check, isKnown };
 }
 
 async function compare(
@@ -146,14 +145,16 @@ async function compare(
   database: Database,
   { repository, keyring, manifest }: OpenedImport,
   trust: ImportTrust,
-): Promise<Pick<ImportCheck, 'notCompared' | 'differences'>> {
-  if (repository === undefined) return { notCompared: 'there is no repository', differences: [] };
+): Promise<Pick<ImportCheck, 'notCompared' | 'differences'> & Pick<CheckedImport, 'isKnown'>> {
+  const nothingKnown = { differences: [], isKnown: undefined };
+  if (repository === undefined) return { ...nothingKnown, notCompared: 'there is no repository' };
+  const source = { store: repository.store, keyring };
   try {
-    const differences = await compareImport(context, { store: repository.store, keyring }, manifest, database);
-    return { notCompared: null, differences };
+    const differences = await compareImport(context, source, manifest, database);
+    return { notCompared: null, differences, isKnown: await sealedInBackup(context, source, manifest) };
   } catch (error) {
     if (trust.kind !== 'accepted' || !isEnclaveManagerError(error, 'damaged')) throw error;
-    return { notCompared: error.message, differences: [] };
+    return { ...nothingKnown, notCompared: error.message };
   }
 }
 
@@ -163,7 +164,7 @@ async function begin(
   database: Database,
   lease: Lease,
   { keyring, manifest, repository }: OpenedImport,
-  check: ImportCheck,
+  { check, isKnown }: CheckedImport,
 ): Promise<Incarnation> {
   const { id, sequence, epochs } = manifest.summary;
   const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
@@ -198,7 +199,8 @@ async function begin(
   await database.transaction(async (queries) => {
     await requireLease(queries, lease.token);
     await resetEphemeralTables(queries);
-    await beginNewLife(context, queries, keyring, { record, action: 'imported', details, epochs });
+    if (isKnown !== undefined && check.acceptedFor === null) await requireKnownColumns(queries, isKnown);
+    await beginNewLife(context, queries, keyring, { record, action: 'imported', details, epochs, isKnown });
     await dropImportMarker(queries);
     context.crashPoints.reach('import.prepared');
   });

@@ -21,10 +21,9 @@ export interface ImportMarker {
   readonly state: ImportMarkerState;
   /** The manifest of the backup as it lies in the repository. Nothing about it is proved yet; it may be cut off. */
   readonly manifest: Buffer;
-  /** Written by the manager when it has checked the rows; opens only with a key of the cluster. */
-  readonly sealedCheck: Buffer | null;
 }
 
+/** `sealed_check` is of earlier releases, which believed it after a crash; nothing reads it any more. */
 const createMarkerStatement = `CREATE TABLE ${importMarkerTable} (
   part INT8 PRIMARY KEY CHECK (part >= 0),
   format_version INT8 NOT NULL,
@@ -76,7 +75,7 @@ export async function importMarkerStamp(database: Database): Promise<string | un
   if (!(await hasImportMarker(database))) return undefined;
   try {
     const { rows } = await sql<{ parts: number; states: string | null }>`SELECT count(*) AS parts,
-      max(state) AS states FROM ${sql.table(importMarkerTable)}`.execute(database.queries);
+      substring(max(state) FROM 1 FOR 20) AS states FROM ${sql.table(importMarkerTable)}`.execute(database.queries);
     return `${rows[0]?.parts} ${rows[0]?.states}`;
   } catch (error) {
     if (isEnclaveManagerError(error)) throw error;
@@ -93,8 +92,8 @@ interface PartRow {
 
 async function readParts(queries: Queries): Promise<ImportMarker> {
   const table = sql.table(importMarkerTable);
-  const { rows: parts } = await sql<PartRow>`SELECT part, format_version, state, octet_length(manifest) AS size
-    FROM ${table} ORDER BY part LIMIT ${sql.lit(maxParts + 1)}`.execute(queries);
+  const { rows: parts } = await sql<PartRow>`SELECT part, format_version, substring(state FROM 1 FOR 20) AS state,
+    octet_length(manifest) AS size FROM ${table} ORDER BY part LIMIT ${sql.lit(maxParts + 1)}`.execute(queries);
   const newer = parts.find(({ format_version }) => format_version > exportFormatVersion);
   if (newer !== undefined) {
     throw new EnclaveManagerError(
@@ -103,20 +102,16 @@ async function readParts(queries: Queries): Promise<ImportMarker> {
     );
   }
   const total = parts.reduce((sum, { size }) => sum + size, 0);
-  if (parts.length > maxParts || total > documentLimits.manifest) throw unreadable('its manifest is too large');
+  const isTooLarge = parts.length > maxParts || parts.some(({ size }) => size > manifestPartBytes);
+  if (isTooLarge || total > documentLimits.manifest) throw unreadable('its manifest is too large');
   const complete = parts.length > 0 && parts.every(({ state }) => state === 'complete');
-  const { rows } = await sql<{ manifest: Buffer; sealed_check: Buffer | null }>`SELECT manifest, sealed_check
-    FROM ${table} ORDER BY part`.execute(queries);
+  // Somebody may write more into it meanwhile.
+  const { rows } = await sql<{ manifest: Buffer }>`SELECT substring(manifest FROM 1 FOR ${sql.lit(manifestPartBytes)})
+    AS manifest FROM ${table} ORDER BY part LIMIT ${sql.lit(maxParts)}`.execute(queries);
   return {
     state: complete ? 'complete' : 'begun',
     manifest: Buffer.concat(rows.map(({ manifest }) => manifest)),
-    sealedCheck: rows[0]?.sealed_check ?? null,
   };
-}
-
-/** Notes that the rows were checked, for whoever goes on after a crash. */
-export async function recordImportCheck(queries: Queries, sealedCheck: Buffer): Promise<void> {
-  await sql`UPDATE ${sql.table(importMarkerTable)} SET sealed_check = ${sealedCheck} WHERE part = 0`.execute(queries);
 }
 
 /** Call it in the transaction after which the rows serve. */

@@ -4,8 +4,23 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { backedUpTables, loadMigrations, parseMigration } from './migrations.ts';
+import { splitStatements } from './sql-statements.ts';
 
 const parse = (script: string, name = '0001-test.sql') => parseMigration(name, Buffer.from(script));
+
+/** An import that was brought forward already is compared in the columns of its backup. */
+it('no migration takes a table or column away from what is backed up, or makes another type of it', () => {
+  const migrations = loadMigrations();
+  for (const { version, droppedTables } of migrations) {
+    const before = backedUpTables(version - 1);
+    expect(droppedTables.filter((table) => before.includes(table))).toEqual([]);
+  }
+  const changes = migrations
+    .flatMap(({ sql: text }) => splitStatements(text))
+    .filter((each) => each.startsWith('ALTER TABLE '));
+  expect(changes.length).toBeGreaterThan(0);
+  for (const change of changes) expect(change).toMatch(/^ALTER TABLE [a-z_]+ ADD (COLUMN|CONSTRAINT) /);
+});
 
 describe('parseMigration', () => {
   it('tells version, name, checksum and tables', () => {

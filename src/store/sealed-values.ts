@@ -58,7 +58,12 @@ export interface ResealOptions {
    * reads such a value hears that it does not count.
    */
   readonly refused: 'throw' | 'leave';
+  /** Of those, only what it knows is sealed anew. */
+  readonly isKnown?: KnowsSealed | undefined;
 }
+
+/** Whether a value, as it is sealed, is one of those that were looked at. */
+export type KnowsSealed = (place: ColumnPlace, sealed: Uint8Array) => boolean;
 
 export interface Resealed {
   readonly values: number;
@@ -104,11 +109,12 @@ function plaintextOf(
   keys: ColumnKeys,
   at: ColumnPlace,
   sealed: Buffer,
-  { accepted, refused }: ResealOptions,
+  { accepted, refused, isKnown }: ResealOptions,
   randomness: Randomness,
 ): Buffer | string {
   if (at.table === 'node_invites') return randomness.bytes(revokedBytes);
   try {
+    if (isKnown?.(at, sealed) === false) throw unknownValue(at);
     return openAccepted(keys, at, sealed, accepted);
   } catch (error) {
     if (refused === 'throw' || !isEnclaveManagerError(error)) throw error;
@@ -149,6 +155,22 @@ function outdated({ table, column, key }: ColumnPlace, epoch: number, current: n
       hint: 'Find out who writes to the database. Restore a backup (restore run latest), or delete the row or set the value anew; then run the command again.',
     },
   );
+}
+
+/** Throws `rows-differ` for a value that was not there when its rows were looked at. */
+export async function requireKnownColumns(queries: Queries, isKnown: KnowsSealed): Promise<void> {
+  for (const place of sealedColumns.filter(({ table }) => table !== 'node_invites')) {
+    for await (const { key, sealed } of sealedValues(queries, place)) {
+      const at = { table: place.table, column: place.column, key };
+      if (!isKnown(at, sealed)) throw unknownValue(at);
+    }
+  }
+}
+
+function unknownValue({ table, column, key }: ColumnPlace): EnclaveManagerError {
+  return new EnclaveManagerError('rows-differ', `the sealed value ${table}.${column} of ${key} is not the backup's`, {
+    hint: 'Find out who writes to the database; then drop and create it and replay the export again, or restore: restore run latest.',
+  });
 }
 
 /** `undefined` for bytes that nothing here sealed. */

@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { systemRandomness } from '#adapters/system/randomness.ts';
+import { sealColumn } from '#keys/sealed-column.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { cleanUpRestore, leftDatabases } from '#operations/clean-up-restore.ts';
 import type { Cluster } from '#operations/context.ts';
@@ -18,6 +21,7 @@ import { readManifest } from '#operations/read-manifest.ts';
 import { restore } from '#operations/restore.ts';
 import { listAuditEvents, verifyAuditChain } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
+import { readImportMarker } from '#store/import-marker.ts';
 import { listNodes } from '#store/nodes.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
 import { listRestores } from '#store/restores.ts';
@@ -386,22 +390,37 @@ describe('an import that somebody else works on', () => {
     expect(await listRestores(cluster.database.queries)).toHaveLength(1);
   });
 
-  it('goes on where a crash left it, and a record of a check that was brought along counts for nothing', async () => {
+  it.each(['import.compared', 'import.migrated'] as const)('is compared anew after a crash at %s', async (point) => {
     const { host, script } = await sharedExport();
-    const stopped = abortedContext({ point: 'import.recorded' });
+    const stopped = abortedContext({ point });
     const replayed = await replayWhole(host, script);
     await expect(finishImport(stopped.context, replayed, compared)).rejects.toBe(stopped.reason);
-    const database = replayed.server.open(replayed.server.liveName);
-    const { rows } = await sql<{ sealed: Buffer }>`SELECT sealed_check AS sealed FROM import_marker`.execute(
-      database.queries,
-    );
-    await database.close();
-    // The check was made and recorded: without a repository it goes on all the same.
-    await expect(finishImport(makeContext(), { ...replayed, store: undefined }, compared)).resolves.toBeDefined();
+    // Nothing that a crash left says that it was.
+    await expect(finishImport(makeContext(), { ...replayed, store: undefined }, compared)).rejects.toMatchObject({
+      code: 'import-pending',
+      message: expect.stringContaining('no repository to compare') as string,
+    });
+    await expect(finishImport(makeContext(), replayed, compared)).resolves.toMatchObject({
+      check: { notCompared: null, differences: [] },
+    });
+  });
 
-    const sealed = `UPDATE import_marker SET sealed_check = '\\x${rows[0]!.sealed.toString('hex')}'::bytea;\nUPDATE import_marker`;
-    const forged = script.replace("'User 17'", "'User 71'").replace('UPDATE import_marker', sealed);
-    await expect(serveImport(await replayWhole(host, forged))).rejects.toMatchObject(differs('table "users"'));
+  it('brings no check along, not even the one that an earlier release made of this very database', async () => {
+    const { host, cluster, script } = await sharedExport();
+    const edited = script.replace("'User 17'", "'User 71'");
+    expect(edited).not.toBe(script);
+    const replayed = await replayWhole(host, edited);
+    const database = replayed.server.open(replayed.server.liveName);
+    onTestFinished(() => database.close());
+    const { manifest } = (await readImportMarker(database))!;
+    const digest = createHash('sha256').update(manifest).digest('hex');
+    const identity = await replayed.server.databaseIdentity(replayed.server.liveName);
+    const place = { table: 'import_marker', column: 'sealed_check', key: `${identity} ${digest}` };
+    const check = Buffer.from(JSON.stringify({ notCompared: null, differences: [], acceptedFor: null }));
+    const sealed = sealColumn(cluster.keyring.currentEpoch, place, check, systemRandomness);
+    await sql`UPDATE import_marker SET sealed_check = ${sealed} WHERE part = 0`.execute(database.queries);
+    expect(await written(replayed)).toMatchObject({ checks: 1 });
+    await expect(serveImport(replayed)).rejects.toMatchObject(differs('table "users" has other rows'));
   });
 });
 

@@ -1,0 +1,121 @@
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { sealColumn, sealedColumnEpoch } from '#keys/sealed-column.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
+import { createBackup } from '#operations/create-backup.ts';
+import { evictNode } from '#operations/evict-node.ts';
+import { findImport } from '#operations/find-import.ts';
+import { finishImport } from '#operations/finish-import.ts';
+import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
+import { planEviction } from '#operations/plan-key-change.ts';
+import { listAuditEvents } from '#store/audit.ts';
+import { listRestores } from '#store/restores.ts';
+import { readSetting, saveSetting } from '#store/settings.ts';
+import { tablesOf } from '#store/tables.ts';
+import { makeCluster } from '../fixtures/cluster.ts';
+import { exportedSql } from '../fixtures/exporting.ts';
+import { abortedContext, makeContext, type TestHost } from '../fixtures/host.ts';
+import { enrolHosts } from '../fixtures/hosts.ts';
+import { psqlUnavailable } from '../fixtures/psql.ts';
+import { replayWhole } from '../fixtures/replaying.ts';
+import { reopen } from '../fixtures/restoring.ts';
+
+beforeEach((context) => {
+  if (psqlUnavailable !== undefined) context.skip(psqlUnavailable);
+});
+
+const compared = { trust: { kind: 'compared' as const } };
+const place = { table: 'settings', column: 'sealed_secret', key: 'smtp' };
+
+/** An export of before an eviction, and the keys that the evicted host kept. */
+async function evictedAfterExport() {
+  const { context, host } = await makeCluster();
+  const [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
+  const before = await reopen(context, host);
+  const setting = { name: 'smtp', value: null, secret: Buffer.from('genuine') };
+  await saveSetting(before.database.queries, before.keyring, setting, context);
+  const { id } = await createBackup(context, before, { kind: 'manual' });
+  const script = (await exportedSql(context, before, id)).sql.toString();
+  const kept = await openCluster(context, second);
+  await kept.database.close();
+  await evictNode(context, host, before, (await planEviction(before, 'host-b')).node);
+  return { context, host, script, kept: kept.keyring };
+}
+
+/** What the evicted host writes into the import, and proof that it got there. */
+async function plant({ server }: TestHost, keyring: OpenedKeyring): Promise<void> {
+  const database = server.open(server.liveName, { connections: 1 });
+  const { randomness } = makeContext();
+  const sealed = sealColumn(keyring.epochKeys(1), place, Buffer.from('planted'), randomness);
+  const { numUpdatedRows } = await tablesOf(database)
+    .updateTable('settings')
+    .set({ sealed_secret: sealed })
+    .where('name', '=', 'smtp')
+    .executeTakeFirstOrThrow();
+  expect(numUpdatedRows).toBe(1n);
+  await database.close();
+}
+
+async function restoresIn({ server }: TestHost): Promise<number> {
+  const database = server.open(server.liveName, { connections: 1 });
+  const count = (await listRestores(database.queries)).length;
+  await database.close();
+  return count;
+}
+
+describe('a value that an evicted host seals into an import', () => {
+  it.each(['import.compared', 'import.migrated'] as const)(
+    'after a crash at %s keeps it from serving',
+    async (point) => {
+      const { context, host, script, kept } = await evictedAfterExport();
+      const replayed = await replayWhole(host, script);
+      const stopped = abortedContext({ point });
+      await expect(finishImport(stopped.context, replayed, compared)).rejects.toBe(stopped.reason);
+      await plant(replayed, kept);
+      await expect(openOrCreateCluster(context, replayed)).rejects.toMatchObject({
+        code: 'rows-differ',
+        exitCode: 31,
+        message: expect.stringContaining('table "settings" has other rows than the backup') as string,
+      });
+      expect([(await findImport(replayed.server))?.state, await restoresIn(replayed)]).toEqual(['complete', 0]);
+    },
+  );
+
+  it('once its rows are compared keeps it from serving, and names the value', async () => {
+    const { context, host, script, kept } = await evictedAfterExport();
+    const replayed = await replayWhole(host, script);
+    const confirm = async (): Promise<void> => await plant(replayed, kept);
+    await expect(finishImport(context, replayed, { ...compared, confirm })).rejects.toMatchObject({
+      code: 'rows-differ',
+      message: "the sealed value settings.sealed_secret of smtp is not the backup's",
+    });
+    expect([(await findImport(replayed.server))?.state, await restoresIn(replayed)]).toEqual(['complete', 0]);
+  });
+
+  it('stays unreadable where a person accepts the import, and the audit log says so', async () => {
+    const { context, host, script, kept } = await evictedAfterExport();
+    const { keyring } = await reopen(context, host);
+    const replayed = await replayWhole(host, script);
+    const accepted = { kind: 'accepted' as const, clusterKey: keyring.fingerprint, older: false };
+    const confirm = async (): Promise<void> => await plant(replayed, kept);
+    expect(await finishImport(context, replayed, { trust: accepted, confirm })).toMatchObject({
+      check: { differences: [], acceptedFor: keyring.fingerprint },
+    });
+    const served = await openCluster(context, replayed);
+    onTestFinished(() => served.database.close());
+    await expect(readSetting(served.database.queries, served.keyring, 'smtp')).rejects.toMatchObject({ exitCode: 20 });
+    const [event] = await listAuditEvents(served.database.queries, { type: 'RESTORE' });
+    expect(event?.details).toMatchObject({
+      refusedSecrets: 1,
+      firstRefused: ["the sealed value settings.sealed_secret of smtp is not the backup's"],
+    });
+  });
+
+  it('is absent from an honest import, which seals anew what the backup holds', async () => {
+    const { context, host, script } = await evictedAfterExport();
+    const { cluster } = await openOrCreateCluster(context, await replayWhole(host, script));
+    onTestFinished(() => cluster.database.close());
+    expect((await readSetting(cluster.database.queries, cluster.keyring, 'smtp'))?.secret?.toString()).toBe('genuine');
+    const row = await tablesOf(cluster.database).selectFrom('settings').select('sealed_secret').executeTakeFirst();
+    expect(sealedColumnEpoch(place, row!.sealed_secret!)).toBe(2);
+  });
+});
