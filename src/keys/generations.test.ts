@@ -4,6 +4,7 @@ import { type KeyringDocument, type MemberNode, openKeyring, type OpenedKeyring 
 import {
   digestsOf,
   failureOf,
+  fixedClock,
   type HostSecrets,
   memorySealing,
   newTestCluster,
@@ -13,7 +14,8 @@ import {
   secretsOf,
 } from './keyring.fixture.ts';
 import { newCredentialDocument, newSlotDocument } from './new-documents.ts';
-import { credentialSchema } from './payloads.ts';
+import { nextMembership } from './next-membership.ts';
+import { credentialSchema, membersSchema } from './payloads.ts';
 import { signDocument } from './signed-document.ts';
 
 /** Cluster of a, b and the host `evicted`; then a second generation without `evicted`. */
@@ -130,6 +132,38 @@ describe('after an eviction', () => {
       code: 'forged',
       message: expect.stringContaining(`not to ${clusterKey}`),
     });
+  });
+
+  it('the next membership is numbered beyond those that were hidden, and one that turns up again contradicts nothing', async () => {
+    const by = await openKeyring(after, memorySealing('a'));
+    const { ports } = newTestHost('a');
+    const rotated = [
+      ...after,
+      ...(await by.newGeneration({ epoch: 3, evicted: [], acceptedPast: digestsOf(after) }, ports)),
+    ];
+    const isHidden = ({ path }: KeyringDocument): boolean => path === 'keyring/members/4.json';
+    const whole = await openKeyring(rotated, memorySealing('a'));
+    expect([whole.missesMemberships, whole.membership.number, whole.nextMembershipNumber]).toEqual([false, 4, 5]);
+
+    const without = await openKeyring(
+      rotated.filter((document) => !isHidden(document)),
+      memorySealing('a'),
+    );
+    expect([without.missesMemberships, without.membership.number, without.nextMembershipNumber]).toEqual([
+      true,
+      3,
+      4005,
+    ]);
+    const next = nextMembership(without, { nodes: remaining, currentEpoch: 3 }, fixedClock.now());
+    expect(next.path).toBe('keyring/members/4005.json');
+    const found = await openKeyring([...rotated, next], memorySealing('a'));
+    expect([found.membership.number, found.missesMemberships, found.rejected]).toEqual([4005, false, []]);
+
+    const number = { ...membersSchema.parse(payloadOf(after.find(isHidden)!)), keyGeneration: 3 };
+    const other = { path: 'keyring/members/4.json', bytes: whole.sign('members', number) };
+    const contradicted = await openKeyring([...rotated, other], memorySealing('a'));
+    expect(contradicted.membership.number).toBe(4);
+    expect(contradicted.rejected).toEqual([{ path: other.path, reason: 'is not the membership 4 that epoch 3 names' }]);
   });
 
   describe('with a second successor that the evicted host made', () => {

@@ -4,6 +4,7 @@ import type { NodeId } from '#model/identifiers.ts';
 import { fingerprintOf, publicKey } from './asymmetric-keys.ts';
 import type { KeyringEntry } from './keyring-entry.ts';
 import { type EpochPayload, epochSchema } from './payloads.ts';
+import { isPlausibleStep } from './plausible-step.ts';
 import { isSignedBy, parsePayload } from './signed-document.ts';
 
 /** One generation of the cluster signing key. */
@@ -53,6 +54,12 @@ export function readEpochRecord(entry: KeyringEntry): EpochRecord {
   const payload = parsed.data;
   const generation = newGeneration(payload.keyGeneration, Buffer.from(payload.verifyKey, 'base64'));
   const previous = previousOf(payload);
+  if (previous !== undefined && !isPlausibleStep(previous.keyGeneration, payload.keyGeneration)) {
+    throw new EnclaveManagerError(
+      'forged',
+      `${entry.path} is of key generation ${payload.keyGeneration}, too far beyond ${previous.keyGeneration}.`,
+    );
+  }
   const signers = previous === undefined ? [generation] : [previous, generation];
   const signed =
     entry.document.signatures.length === signers.length &&
@@ -76,7 +83,7 @@ export function resolveHistory(
 ): KeyHistory {
   const bySuccession = Map.groupBy(records, ({ previous }) => keyOf(previous));
   const byGeneration = Map.groupBy(records, ({ generation }) => keyOf(generation));
-  const newest = newestAfter(trusted, bySuccession, clusterKey) ?? ownRecord(trusted, byGeneration);
+  const newest = newestAfter(trusted, { bySuccession, byGeneration }, clusterKey) ?? ownRecord(trusted, byGeneration);
   const history = historyBehind(newest, byGeneration);
   const fingerprints = [...history.generations.values()].map(({ fingerprint }) => fingerprint);
   if (clusterKey !== undefined && !fingerprints.includes(clusterKey) && trusted.fingerprint !== clusterKey) {
@@ -111,13 +118,16 @@ function previousOf(payload: EpochPayload): Generation | undefined {
 /** Ends, because every successor has a higher generation. */
 function newestAfter(
   trusted: Generation,
-  bySuccession: RecordIndex,
+  { bySuccession, byGeneration }: { readonly bySuccession: RecordIndex; readonly byGeneration: RecordIndex },
   clusterKey: string | undefined,
 ): EpochRecord | undefined {
   let newest: EpochRecord | undefined;
   for (;;) {
     const from = newest?.generation ?? trusted;
-    const successors = bySuccession.get(keyOf(from)) ?? [];
+    const epochs = (byGeneration.get(keyOf(from)) ?? []).map(({ payload }) => payload.epoch);
+    const successors = (bySuccession.get(keyOf(from)) ?? []).filter(
+      ({ payload }) => epochs.length === 0 || isPlausibleStep(Math.min(...epochs), payload.epoch),
+    );
     if (successors.length === 0) return newest;
     newest = chooseSuccessor(from, successors, bySuccession, clusterKey);
   }

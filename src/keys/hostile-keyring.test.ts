@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   admit,
   failureOf,
+  fixedRandomness,
   memorySealing,
   newTestCluster,
   newTestHost,
@@ -10,8 +11,9 @@ import {
 } from './keyring.fixture.ts';
 import { type KeyringDocument, openKeyring } from './keyring.ts';
 import { maxKeyringDocuments } from './keyring-entry.ts';
-import { newMembersDocument, newSlotDocument } from './new-documents.ts';
+import { newEpochDocument, newMembersDocument, newSlotDocument } from './new-documents.ts';
 import { membersSchema } from './payloads.ts';
+import { replacesKeysOf } from './succession.ts';
 
 const at = (documents: readonly KeyringDocument[], path: RegExp): KeyringDocument =>
   documents.find((document) => path.test(document.path))!;
@@ -139,6 +141,44 @@ describe('an enrolled host that misuses the cluster key', () => {
       'forged',
       'keyring/members/2.json does not follow keyring/members/1.json, though both are authentic.',
     ]);
+  });
+
+  it('has no number, epoch or generation count that would leave none for the next', async () => {
+    const documents = await newTestCluster('a', 'b');
+    const { clusterId, signers } = await secretsOf(documents, memorySealing('b'));
+    const { verifyKey, ...signer } = signers.get(1)!;
+    const payload = membersSchema.parse(payloadOf(at(documents, /members\/2/)));
+    const membership = (changed: Partial<typeof payload>) =>
+      newMembersDocument(clusterId, { ...payload, previous: 'ab'.repeat(32), ...changed }, signer);
+    const last = 2 ** 32 - 1;
+    const successor = (epoch: number, keyGeneration: number) =>
+      newEpochDocument(
+        {
+          clusterId,
+          epoch,
+          keyGeneration,
+          rootKey: Buffer.alloc(32, 1),
+          signingSeed: Buffer.alloc(32, keyGeneration % 251),
+          previous: { ...signer, verifyKey, acceptedPast: [] },
+          createdAt: new Date(0),
+        },
+        fixedRandomness('successor'),
+      );
+    const refused = [
+      membership({ number: last }),
+      membership({ number: 2 + 65_537 }),
+      membership({ number: 5, currentEpoch: 2 }),
+      successor(last, 2),
+      successor(3, last),
+    ];
+    const keyring = await openKeyring([...documents, ...refused], memorySealing('a'));
+    expect([keyring.membership.number, keyring.nextMembershipNumber, keyring.newestEpoch]).toEqual([2, 3, 1]);
+    expect(new Set(keyring.rejected.map(({ path }) => path))).toEqual(new Set(refused.map(({ path }) => path)));
+    expect(keyring.documents).toHaveLength(documents.length);
+    for (const document of refused) expect(replacesKeysOf(keyring, document), document.path).toBe(false);
+    const plausible = membership({ number: 2 + 65_536 });
+    const later = await openKeyring([...documents, refused[0]!, plausible], memorySealing('a'));
+    expect(later.membership.number).toBe(2 + 65_536);
   });
 
   it('cannot pass a wrong root key to another: the commitment of the epoch shows it', async () => {

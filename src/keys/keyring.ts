@@ -5,7 +5,7 @@ import { authenticateEntries, readEpochRecords, type SlotRecord } from './authen
 import { rootKeyCommitment } from './epoch-keys.ts';
 import { type KeyHistory, resolveHistory } from './generations.ts';
 import { type KeyringDocument, type KeyringEntry, readEntries, type RejectedDocument } from './keyring-entry.ts';
-import { chooseMembership, type Membership, memberWith } from './membership.ts';
+import { chooseMembership, countingMemberships, type Membership, memberWith } from './membership.ts';
 import { assembleKeyring, type OpenedKeyring } from './opened-keyring.ts';
 import { unwrapRootKey } from './slot.ts';
 import {
@@ -65,7 +65,11 @@ async function openWith(
   const own = entriesOfCluster(clusterId, entries, rejected);
   const history = resolveHistory(trusted, readEpochRecords(own, rejected), clusterKey);
   const authentic = authenticateEntries(clusterId, history, own, rejected);
-  const membership = chooseMembership(authentic.members, history.evicted);
+  const members = countingMemberships(authentic.members, history, rejected);
+  const counting = authentic.entries.filter(
+    (entry) => entry.place.type !== 'members' || members.some((record) => record.entry === entry),
+  );
+  const membership = chooseMembership(members, history);
   const opened = unsealed.filter(({ entry }) => authentic.entries.includes(entry));
   const { payload: chosen, secret } = chooseCredential(opened, unsealed, membership);
   const { nodeId, credentialId } = chosen;
@@ -79,7 +83,7 @@ async function openWith(
     credentialGenerations: credentialGenerations(authentic.entries),
     slots: authentic.slots.map(({ payload }) => payload),
     rootKeys: await openSlots(clusterId, history, authentic.slots, opened, rejected),
-    documents: authentic.entries.map(({ path, bytes }) => ({ path, bytes })),
+    documents: counting.map(({ path, bytes }) => ({ path, bytes })),
     rejected,
   });
 }

@@ -5,6 +5,7 @@ import { nonceBytes, openBytes, sealBytes } from './aead.ts';
 import { privateKey, rawPublicKey } from './asymmetric-keys.ts';
 import { deriveEpochKeys, type EpochKeys, rootKeyCommitment } from './epoch-keys.ts';
 import type { KeyringDocument } from './keyring-entry.ts';
+import type { MembershipName } from './membership.ts';
 import { keyringPath } from './keyring-paths.ts';
 import { encodeFields } from './pae.ts';
 import type { CredentialPayload, EpochPayload, MemberNode, MembersPayload, SlotPayload } from './payloads.ts';
@@ -25,6 +26,8 @@ export interface NewEpoch {
         readonly acceptedPast: readonly string[];
         /** Nodes that the new generation leaves out. */
         readonly evicted?: readonly NodeId[];
+        /** The one in force until now. */
+        readonly membership?: MembershipName;
       })
     | null;
   readonly createdAt: Date;
@@ -46,6 +49,7 @@ export function newEpochDocument(epoch: NewEpoch, randomness: Randomness): Keyri
     previousVerifyKey: previous?.verifyKey.toString('base64') ?? null,
     acceptedPast: previous === null ? null : previous.acceptedPast.toSorted(),
     ...(previous?.evicted === undefined ? {} : { evicted: [...previous.evicted] }),
+    ...(previous?.membership === undefined ? {} : { membership: { ...previous.membership } }),
     createdAt: epoch.createdAt.toISOString(),
   };
   const signers = [...(previous === null ? [] : [previous]), newSigner(keyGeneration, signingSeed)];

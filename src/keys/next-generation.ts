@@ -5,6 +5,7 @@ import { rawKeyBytes } from './asymmetric-keys.ts';
 import { rootKeyBytes } from './epoch-keys.ts';
 import type { KeyringDocument } from './keyring-entry.ts';
 import { newEpochDocument, newSigner, newSlotDocument } from './new-documents.ts';
+import type { MembershipName } from './membership.ts';
 import type { MemberNode } from './payloads.ts';
 import type { Signer } from './signed-document.ts';
 
@@ -27,6 +28,7 @@ type Before = Signer & {
   readonly clusterId: string;
   readonly verifyKey: Buffer;
   readonly members: readonly MemberNode[];
+  readonly membership: MembershipName;
 };
 
 /**
@@ -39,12 +41,14 @@ export async function newGenerationDocuments(
   { clock, randomness }: KeyPorts,
 ): Promise<KeyringDocument[]> {
   const { clusterId, verifyKey, privateKey, members } = before;
+  const { number, digest } = before.membership;
   const keyGeneration = before.keyGeneration + 1;
   const rootKey = randomness.bytes(rootKeyBytes);
   const signingSeed = randomness.bytes(rawKeyBytes);
   try {
     const signer = newSigner(keyGeneration, signingSeed);
-    const previous = { keyGeneration: before.keyGeneration, privateKey, verifyKey, acceptedPast, evicted };
+    const membership = { number, digest };
+    const previous = { keyGeneration: before.keyGeneration, privateKey, verifyKey, acceptedPast, evicted, membership };
     const createdAt = clock.now();
     const slots: KeyringDocument[] = [];
     for (const member of members.filter(({ nodeId }) => !evicted.includes(nodeId))) {

@@ -4,8 +4,8 @@ import type { OpenedKeyring } from './opened-keyring.ts';
 import type { MemberNode, MembersPayload } from './payloads.ts';
 
 /**
- * The membership that follows the newest one. Its number is the next, or a later one where somebody put something else
- * under that. Throws `not-permitted` on a host that is not a member.
+ * The membership that follows the newest one. Its number is the next, or a later one where later memberships were hidden
+ * or somebody put something else under that. Throws `not-permitted` on a host that is not a member.
  */
 export function nextMembership(
   keyring: OpenedKeyring,
@@ -16,7 +16,7 @@ export function nextMembership(
   const current = keyring.documents.find(({ path }) => path === currentPath);
   if (current === undefined) throw new Error(`the keyring does not hold its own ${currentPath}`);
   const taken = new Set(keyring.rejected.map(({ path }) => path));
-  let number = keyring.membership.number + 1;
+  let number = keyring.nextMembershipNumber;
   while (taken.has(keyringPath({ type: 'members', number }))) number += 1;
   const payload: MembersPayload = {
     number,

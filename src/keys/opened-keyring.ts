@@ -5,7 +5,7 @@ import { authenticate, authenticateAside } from './authenticity.ts';
 import { deriveCatalogCacheKey, deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
 import type { KeyHistory } from './generations.ts';
 import type { KeyringDocument, RejectedDocument } from './keyring-entry.ts';
-import { type Membership, memberWith } from './membership.ts';
+import { type ChosenMembership, type Membership, memberWith } from './membership.ts';
 import { type KeyPorts, newGenerationDocuments, type NextGeneration } from './next-generation.ts';
 import { newSlotDocument, openSigningKey, type SlotRecipient } from './new-documents.ts';
 import type { SlotPayload } from './payloads.ts';
@@ -26,6 +26,10 @@ export interface OpenedKeyring {
   /** Raw Ed25519 public key of the newest generation, 32 bytes. */
   readonly verifyKey: Buffer;
   readonly membership: Membership;
+  /** Epoch documents name a later membership, which was found nowhere: hosts that only that one names are no members now. */
+  readonly missesMemberships: boolean;
+  /** For the next membership: higher than every number that anything says was given. */
+  readonly nextMembershipNumber: number;
   /** False on a host that was evicted, or is being evicted: it still opens old epochs, and may not sign. */
   readonly isMember: boolean;
   /** Keys of the epoch that the membership names; reading it throws `no-key` when this host cannot open that one. */
@@ -79,7 +83,7 @@ export interface KeyringParts {
   readonly nodeId: NodeId;
   readonly credentialId: CredentialId;
   readonly history: KeyHistory;
-  readonly membership: Membership;
+  readonly membership: ChosenMembership;
   readonly slots: readonly SlotPayload[];
   /** Those this host opened, by epoch; checked against the commitment. */
   readonly rootKeys: ReadonlyMap<number, Buffer>;
@@ -112,6 +116,8 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     fingerprints: new Set([...history.generations.values()].map(({ fingerprint }) => fingerprint)),
     verifyKey: newest.generation.verifyKey,
     membership,
+    missesMemberships: membership.isBehind,
+    nextMembershipNumber: membership.nextNumber,
     isMember,
     get currentEpoch() {
       return epochKeys(membership.currentEpoch);
@@ -130,7 +136,11 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     catalogCacheKey: () => catalogCacheKey(parts),
     wrapRootKeys: (recipient) => wrapRootKeys(parts, recipient, signer()),
     newGeneration: (next, ports) =>
-      newGenerationDocuments({ clusterId, ...newest.generation, ...signer(), members: membership.nodes }, next, ports),
+      newGenerationDocuments(
+        { clusterId, ...newest.generation, ...signer(), members: membership.nodes, membership },
+        next,
+        ports,
+      ),
     documents: parts.documents,
     rejected: parts.rejected,
   };

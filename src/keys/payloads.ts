@@ -78,6 +78,8 @@ export const epochSchema = z
     acceptedPast: boundedList(digest, { max: maxAcceptedPast }).nullable(),
     /** Nodes that this generation leaves out; whoever finds the membership still naming them writes the next one without. */
     evicted: z.array(uuid).max(maxNodes).optional(),
+    /** The membership in force when it was made; missing where an earlier version made it. */
+    membership: z.object({ number: counted, digest }).optional(),
     createdAt: time,
   })
   .refine((payload) => {

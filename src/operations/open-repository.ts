@@ -35,9 +35,9 @@ export async function openRepository(
     if ('keyring' in best && isWhole(best.keyring)) break;
     copiesSeen = true;
     const attempt = await tryOpen(withCopies(own, copies), sealing, clusterKey);
-    if (!('keyring' in best) || ('keyring' in attempt && isWhole(attempt.keyring))) best = attempt;
+    if (!('keyring' in best) || ('keyring' in attempt && isBetter(attempt.keyring, best.keyring))) best = attempt;
   }
-  const newer = 'keyring' in best && isWhole(best.keyring) ? undefined : newerFormat(own);
+  const newer = 'keyring' in best && opensEverything(best.keyring) ? undefined : newerFormat(own);
   if (newer !== undefined) throw newer;
   if ('keyring' in best) return { store, keyring: best.keyring };
   if (own.length === 0 && !copiesSeen && Array.isArray(documents)) throw nothingThere(store);
@@ -127,9 +127,18 @@ async function tryOpen(
  * A member has the credential that the membership names, and a slot of every epoch: where one is missing, a manifest may still
  * have its copy. A host that was evicted looks for it in vain.
  */
-function isWhole({ epochs, epochsOpenableBy, nodeId, isMember }: OpenedKeyring): boolean {
+function opensEverything({ epochs, epochsOpenableBy, nodeId, isMember }: OpenedKeyring): boolean {
   return isMember && epochs.every((epoch) => epochsOpenableBy(nodeId).has(epoch));
 }
+
+/** Nor is any membership known to be missing. One that does not name the newest epoch is of a change of keys that was interrupted, or not the newest. */
+function isWhole(keyring: OpenedKeyring): boolean {
+  const { membership, newestEpoch, missesMemberships } = keyring;
+  return opensEverything(keyring) && !missesMemberships && membership.currentEpoch === newestEpoch;
+}
+
+const isBetter = (keyring: OpenedKeyring, than: OpenedKeyring): boolean =>
+  opensEverything(keyring) && (!opensEverything(than) || keyring.membership.number > than.membership.number);
 
 /** Everything under `keyring/` that could be a document of it, unverified. Throws `damaged` for more than a keyring can have. */
 export async function readKeyringDocuments(store: ObjectStore): Promise<KeyringDocument[]> {

@@ -11,6 +11,7 @@ import type { Sealing } from '#ports/sealing.ts';
 import type { OperationContext } from './context.ts';
 import { refuseHidden } from './hidden-backups.ts';
 import { holdToMemory } from './hold-to-memory.ts';
+import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
 import { newestKeyring, openRepository, type Repository } from './open-repository.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
@@ -49,14 +50,15 @@ export async function openRestoreTarget(
     host.sealing,
     trust,
   );
-  requireMember(repository.keyring);
   const catalog = await readCatalog(host.store, repository.keyring);
-  await checkOwner(repository);
-  await checkFreshness(repository, catalog, host.localState, trust);
+  const keyring = await withCarriedMembership(host.store, repository.keyring, catalog, host.sealing);
+  requireMember(keyring);
+  await checkOwner({ ...repository, keyring });
+  await checkFreshness({ ...repository, keyring }, catalog, host.localState, trust);
   const backup = findBackup(catalog, idOrLatest);
-  const manifest = await readManifest(host.store, repository.keyring, backup.entry.id);
+  const manifest = await readManifest(host.store, keyring, backup.entry.id);
   checkSchema(manifest);
-  return { ...repository, catalog, backup, manifest };
+  return { ...repository, keyring, catalog, backup, manifest };
 }
 
 /** A backup that was never verified is verified first; one that fails is not restored. */

@@ -1,5 +1,5 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { requireMember } from '#keys/keyring.ts';
+import { type OpenedKeyring, requireMember } from '#keys/keyring.ts';
 import type { Incarnation } from '#model/backup.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { beforeName, stagingName, type RestoreId } from '#model/restore-names.ts';
@@ -8,6 +8,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import { migrate } from '#store/migrate.ts';
 import { updateRestore } from '#store/restores.ts';
 import { bringKeysToRepository } from './bring-keys.ts';
+import { withLaterMembership } from './carried-membership.ts';
 import type { Host, OperationContext } from './context.ts';
 import { fence, swapDeadline } from './fence.ts';
 import { dropEmpty, finishSwap, swapLive } from './finish-swap.ts';
@@ -73,6 +74,7 @@ async function restoreBackup(
   await finishSwap(context, host.server, { unclear: 'leave' });
   await bringKeysToRepository(context, host);
   const target = await openRestoreTarget(host, options.backup, options.trust);
+  if (target.keyring.missesMemberships) context.progress.note(missing(target.keyring));
   await requireVerified(context, target);
   context.crashPoints.reach('restore.planned');
   const live = await inspectLive(context, host, target.keyring);
@@ -100,6 +102,11 @@ async function restoreBackup(
   } finally {
     await live.release();
   }
+}
+
+function missing({ membership: { number, nodes } }: OpenedKeyring): string {
+  const names = nodes.map(({ name }) => name).join(', ');
+  return `warning: memberships after number ${number} were deleted or hidden, and no backup carries them; a host enrolled since has to be enrolled again. Members now: ${names}`;
 }
 
 interface Chosen {
@@ -140,9 +147,7 @@ async function buildAndSwap(
         : null;
       context.crashPoints.reach('restore.fenced');
       const beforeDatabase = live.held === undefined ? null : names.before;
-      // Whoever was enrolled or evicted while rows were loaded is that in the restored database too.
-      const { keyring } = await newestKeyring(target, host.sealing, { clusterKey: target.keyring.fingerprint });
-      requireMember(keyring);
+      const keyring = await keyringOfNow(host, target);
       const incarnation = await prepareStaging(context, staging, { ...target, keyring }, live, {
         restoreId: chosen.restoreId,
         safetyBackupId,
@@ -169,6 +174,14 @@ async function buildAndSwap(
     await discard(staging, host, names);
     throw error;
   }
+}
+
+/** Whoever was enrolled or evicted while rows were loaded is that in the restored database too. */
+async function keyringOfNow({ sealing }: Host, target: RestoreTarget): Promise<OpenedKeyring> {
+  const newest = await newestKeyring(target, sealing, { clusterKey: target.keyring.fingerprint });
+  const keyring = await withLaterMembership(newest.keyring, target.keyring.documents, sealing);
+  requireMember(keyring);
+  return keyring;
 }
 
 const mostNamed = 10;

@@ -196,11 +196,22 @@ export function openKeyring(documents: readonly SignedDocument[], hostKey: Buffe
 
 /** Step 7. */
 function newestMembership(authentic: readonly SignedDocument[], epochs: readonly SignedDocument[]): Json {
-  const byNumber = new Map(
-    authentic
-      .filter(({ type }) => type === 'members')
-      .map((document) => [document.payload['number'] as number, document]),
-  );
+  const newestEpochNumber = Math.max(...epochs.map(({ payload }) => payload['epoch'] as number));
+  const byNumber = new Map<number, SignedDocument>();
+  const inOrder = authentic
+    .filter(({ type }) => type === 'members')
+    .map((document) => ({ number: document.payload['number'] as number, document }))
+    .toSorted((one, other) => one.number - other.number);
+  let last = 0;
+  for (const { number, document } of inOrder) {
+    const named = epochs
+      .map(({ payload }) => payload['membership'] as { number: number; digest: string } | undefined)
+      .find((name) => name?.number === number);
+    if (named !== undefined && named.digest !== document.digest) continue;
+    if ((document.payload['currentEpoch'] as number) > newestEpochNumber || number - last > 65_536) continue;
+    last = number;
+    byNumber.set(number, document);
+  }
   for (const [number, { path, payload }] of byNumber) {
     const before = byNumber.get(number - 1);
     if (path !== `keyring/members/${number}.json`) throw new Error(`${path} is membership ${number}`);
