@@ -119,6 +119,7 @@ class BackupMaker {
       backups: [id],
       level: isFirst ? 'all-chunks' : 'new-chunks',
       at: startedAt.toISOString(),
+      readingMs: 60_000,
       nodeId: this.#keyring.nodeId,
       passed: true,
       objects: isFirst ? null : fresh.toSorted(),

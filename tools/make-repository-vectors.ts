@@ -124,6 +124,7 @@ async function makeRepository(first: Sealing, second: Sealing): Promise<object> 
     backups: [two.id],
     level: 'new-chunks' as const,
     at: '2026-11-23T00:01:00.000Z',
+    readingMs: 1_500,
     nodeId: keyring.nodeId,
     passed: true,
     objects: objects.map(({ name }) => name),

@@ -17,6 +17,7 @@ beforeAll(async () => {
     backups: ['20261122T000000Z-k3f9q2'],
     level: 'new-chunks',
     at: '2026-11-22T00:01:00.000Z',
+    readingMs: 1500,
     nodeId: keyring.nodeId,
     passed: true,
     objects,
@@ -32,6 +33,12 @@ describe('a verification', () => {
     for (const each of [verification, whole, drill]) {
       await expect(openVerification(keyring, verificationId, encodeVerification(keyring, each))).resolves.toEqual(each);
     }
+  });
+
+  it('opens where it does not say how long the reading took, as it was written before', async () => {
+    const { readingMs: _, ...before } = verification;
+    const bytes = keyring.sign('verification', before);
+    await expect(openVerification(keyring, verificationId, bytes)).resolves.toEqual({ ...before, readingMs: null });
   });
 
   it('is forged for another cluster, and damaged under another name', async () => {
@@ -51,6 +58,7 @@ describe('a verification', () => {
     ['an object twice', { bad: [objects[0], objects[0]] }],
     ['an unknown level', { level: 'some-chunks' }],
     ['a negative duration', { drill: { durationMs: -1 } }],
+    ['a reading that began after it', { readingMs: -1 }],
     ['a node that is no id', { nodeId: 'tokyo-1' }],
   ])('with %s is damaged', async (_, change) => {
     const bytes = keyring.sign('verification', { ...verification, ...change });

@@ -27,6 +27,8 @@ export interface Verification {
   readonly level: Verified['level'];
   /** When the reading began. */
   readonly at: string;
+  /** How long before this document it began, by the reader's own clocks; `null` where that is not known. */
+  readonly readingMs: number | null;
   readonly nodeId: NodeId;
   /** Whether every chunk that was asked for could be had. */
   readonly passed: boolean;
@@ -48,6 +50,7 @@ const verificationSchema = z.object({
   backups: boundedList(timedIdentifier, { min: 1, max: maxBackups }),
   level: z.enum(['new-chunks', 'all-chunks', 'restored']),
   at: timestamp,
+  readingMs: count.nullable().default(null),
   nodeId: uuid,
   passed: z.boolean(),
   objects: sortedNames.nullable(),

@@ -25,10 +25,13 @@ export interface World {
   readonly secondBackup: boolean;
   /** Whether a prune may die while a request of it is under way. */
   readonly orphans: boolean;
+  /** Whether an object may go bad while a good one with its rows lies there, and reading takes its time. */
+  readonly decay: boolean;
 }
 
 const graceTicks = 2;
 const delayTicks = graceTicks / 2;
+const tickMs = productRules.minimumGraceMs / graceTicks;
 
 type Owner = 0 | 1 | 'prune';
 type Names = readonly string[];
@@ -59,6 +62,15 @@ interface Doc {
   readonly readGood: Names;
 }
 
+/** What somebody who reads backups back has found, not stored yet, and the records that were there when he began. */
+interface Reading {
+  readonly good: Names;
+  readonly bad: Names;
+  readonly since: readonly Names[];
+  /** Ticks since it began, at most a grace. */
+  readonly age: number;
+}
+
 interface Flight {
   readonly kind: 'list' | 'unlist' | 'record' | 'delete' | 'forget';
   /** Manifest, object, or the objects of a record. */
@@ -78,6 +90,8 @@ export interface State {
   readonly backups: readonly [Backup, Backup];
   readonly prune: Prune;
   readonly flights: readonly Flight[];
+  readonly reading: Reading | null;
+  readonly decayed: boolean;
   /** What was never there cannot be lost. */
   readonly wasGood: boolean;
 }
@@ -94,7 +108,8 @@ const idle = { step: 'idle', next: 'survey', named: [], doomed: [] } as const;
 export function initialState(given: Pick<State, 'objects' | 'damaged' | 'badKnown' | 'listed'>): State {
   const wasGood = given.objects.some((name) => !given.damaged.includes(name));
   const backups = [newBackup, newBackup] as const;
-  return { ...given, docs: [], lease: null, backups, prune: idle, flights: [], wasGood };
+  const nothing = { docs: [], lease: null, prune: idle, flights: [], reading: null, decayed: false };
+  return { ...given, ...nothing, backups, wasGood };
 }
 
 /** A sentence for a state that must not be: a listed backup whose rows were there once and are not now. */
@@ -114,7 +129,10 @@ function* transitions(state: State, world: World): Generator<Transition, void, v
   yield* backupSteps(state, world, 0);
   if (world.secondBackup) yield* quickBackup(state, world);
   yield* pruneSteps(state, world);
-  if (state.damaged.length > 0) yield verify(state);
+  if (world.decay) {
+    yield* decays(state);
+    yield readsSlowly(state, world);
+  } else if (state.damaged.length > 0) yield verify(state);
 }
 
 /** A tick, unless a request that must take effect by now is still under way. */
@@ -130,6 +148,7 @@ function* time(state: State, { lateManifests }: World): Generator<Transition, vo
   const to = {
     ...state,
     docs: state.docs.map(older),
+    reading: state.reading && older(state.reading),
     backups: [runs(one) ? older(one) : one, runs(two) ? older(two) : two] as const,
     flights: state.flights.map((flight) => ({ ...flight, delay: Math.min(delayTicks, flight.delay + 1) })),
   };
@@ -378,18 +397,53 @@ function* deleteNext(
 }
 
 /** Reads what listed backups name: finds what is damaged, and proves the rest good. */
-function verify(state: State): Transition {
+const verify = (state: State): Transition => ({
+  what: 'somebody reads every listed backup back',
+  to: withReading(state, readNow(state), () => true),
+});
+
+/** The same in two steps, between which anything may happen. */
+function readsSlowly(state: State, { rules }: World): Transition {
+  if (state.reading === null) return { what: 'somebody begins to read', to: { ...state, reading: readNow(state) } };
+  const { reading } = state;
+  const readingMs = reading.age * tickMs;
+  const counts = ({ age }: Doc): boolean => rules.wasReadSince({ storedAtMs: 0, readingMs }, -age * tickMs);
+  return { what: 'somebody stores what he read', to: { ...withReading(state, reading, counts), reading: null } };
+}
+
+function readNow(state: State): Reading {
   const named = namedBy(state);
-  const bad = named.filter((name) => state.damaged.includes(name));
-  const good = named.filter((name) => state.objects.includes(name) && !state.damaged.includes(name));
   return {
-    what: 'somebody reads every listed backup back',
-    to: {
-      ...state,
-      badKnown: [...new Set([...state.badKnown, ...bad])].toSorted(),
-      docs: state.docs.map((doc) => ({ ...doc, readGood: [...new Set([...doc.readGood, ...good])].toSorted() })),
-    },
+    bad: named.filter((name) => state.damaged.includes(name)),
+    good: named.filter((name) => state.objects.includes(name) && !state.damaged.includes(name)),
+    since: state.docs.map(({ objects }) => objects),
+    age: 0,
   };
+}
+
+const withReading = (state: State, { good, bad }: Reading, counts: (doc: Doc) => boolean): State => ({
+  ...state,
+  badKnown: [...new Set([...state.badKnown, ...bad])].toSorted(),
+  docs: state.docs.map((doc) =>
+    counts(doc) ? { ...doc, readGood: [...new Set([...doc.readGood, ...good])].toSorted() } : doc,
+  ),
+});
+
+/**
+ * An object goes bad, once, while another with its rows is good and nobody has judged it yet. What was found good since the
+ * other was condemned stands alone from then on: no rule brings back the only copy.
+ */
+function* decays(state: State): Generator<Transition, void, void> {
+  const isJudged = state.prune.doomed.length > 0 || state.flights.some(({ kind }) => kind === 'delete');
+  if (state.decayed || isJudged) return;
+  const isGood = (name: string): boolean => state.objects.includes(name) && !state.damaged.includes(name);
+  const { reading } = state;
+  for (const name of state.objects.filter(isGood)) {
+    const hasTwin = state.objects.some((other) => other !== name && isGood(other));
+    const readSince = reading !== null && reading.since.length > 0 && reading.good.includes(name);
+    if (!hasTwin || readSince || state.docs.some(({ readGood }) => readGood.includes(name))) continue;
+    yield { what: `${name} goes bad`, to: { ...state, decayed: true, damaged: [...state.damaged, name].toSorted() } };
+  }
 }
 
 interface Exploration {

@@ -21,18 +21,28 @@ const beginnings: Readonly<Record<string, State>> = {
       ['n', 'x.twin'],
     ],
   }),
+  'an object that a backup names, and another that an interrupted one left': initialState({
+    ...two,
+    damaged: [],
+    badKnown: [],
+    listed: [['m', 'x.first']],
+  }),
 };
 
-const oneBackup = { lateManifests: false, secondBackup: false, orphans: true };
-const twoBackups = { lateManifests: false, secondBackup: true, orphans: false };
+const oneBackup = { lateManifests: false, secondBackup: false, orphans: true, decay: false };
+const twoBackups = { ...oneBackup, secondBackup: true, orphans: false };
+const decaying = { ...oneBackup, orphans: false, decay: true };
 
 const names = Object.keys(beginnings);
 
 describe('backups and prune at the same time never list a backup that misses an object', () => {
   it.each([
     ...names.slice(0, 2).map((name) => [name, 'one backup and a prune that dies anywhere', oneBackup] as const),
-    ...names.slice(2).map((name) => [name, 'one backup and a prune', { ...oneBackup, orphans: false }] as const),
+    ...names.slice(2, 4).map((name) => [name, 'one backup and a prune', { ...oneBackup, orphans: false }] as const),
     ...names.slice(0, 2).map((name) => [name, 'two backups and a prune', twoBackups] as const),
+    ...[names[0]!, names[4]!].map(
+      (name) => [name, 'one backup and a prune while an object goes bad', decaying] as const,
+    ),
   ])('beginning with %s: %s', (name, _, world) => {
     const { violation, states } = explore([beginnings[name]!], { ...world, rules: rulesOfTheProduct });
     expect(violation).toBeUndefined();
@@ -61,8 +71,14 @@ describe('every rule is needed: without it a listed backup misses an object', ()
     expect(violation?.at(-1)).toMatch(/is listed, and no good object has its rows/);
   });
 
+  it('what was read before an object was condemned says nothing of the time after', () => {
+    const beginning = [beginnings[names[4]!]!];
+    const rules = { ...rulesOfTheProduct, wasReadSince: () => true };
+    expect(explore(beginning, { ...decaying, rules }).violation?.at(-1)).toMatch(/is listed, and no good object/);
+  });
+
   it('a backup looks once more after its manifest, should that arrive later than anybody assumed', () => {
-    const late = { lateManifests: true, secondBackup: false, orphans: false };
+    const late = { ...oneBackup, lateManifests: true, orphans: false };
     const beginning = [beginnings['an object that an interrupted backup left']!];
     expect(explore(beginning, { ...late, rules: rulesOfTheProduct }).violation).toBeUndefined();
     const rules = { ...rulesOfTheProduct, missingObjects: () => [] };

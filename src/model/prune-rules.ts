@@ -66,6 +66,18 @@ export function mayDelete(name: string, { kept, youngFor, wasReadGoodSince }: De
   return !kept.isNamed(name) && [...kept.namedFor(id), ...youngFor(id)].every(wasReadGoodSince);
 }
 
+/**
+ * Whether a reading began after something was condemned. `storedAtMs` and `condemnedAtMs` are modification times given by the
+ * store, `readingMs` is how long before it was signed the reading began, by the reader's own clock; signed documents arrive
+ * within half of the shortest grace. One that does not say how long it took counts for nothing here.
+ */
+export function wasReadSince(
+  { storedAtMs, readingMs }: { readonly storedAtMs: number; readonly readingMs: number | null },
+  condemnedAtMs: number,
+): boolean {
+  return readingMs !== null && storedAtMs - readingMs - minimumGraceMs / 2 >= condemnedAtMs;
+}
+
 /** While one of its objects is there, a request to delete it may be under way: no backup may take it for stored. */
 export function mayForgetCondemned(objects: readonly string[], isPresent: (name: string) => boolean): boolean {
   return !objects.some(isPresent);

@@ -16,7 +16,7 @@ import type { StoredObject } from '#ports/object-store.ts';
 import { entryBytes, ObjectTable } from './object-table.ts';
 import type { ManifestFacts, RecordedDocument, RememberedRecord, VerificationFacts } from './read-record.ts';
 
-const formatVersion = 2;
+const formatVersion = 3;
 const macBytes = 32;
 const headerBytes = 8;
 /** More than this is not kept: so large a repository is read anew each time. */

@@ -22,6 +22,7 @@ import { readKnownObjects, type KnownObjects } from './known-objects.ts';
 import { readBack } from './read-back.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { condemnedNames, readCondemned } from './read-condemned.ts';
+import type { ReadingTime } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
 import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
@@ -85,7 +86,7 @@ export async function backUpUnderLease(
   const age = await BackupAge.begin(context.clock, cluster.database.queries);
 
   const { catalog, known } = await lookAtRepository(context, cluster, store);
-  const { streamed, readAt, usable, schemaVersion: schema } = await streamRetained(context, cluster, store, known);
+  const { streamed, reading, usable, schemaVersion: schema } = await streamRetained(context, cluster, store, known);
   await confirmObjects(context, store, streamed.objects);
 
   context.progress.phase('listing the backup');
@@ -101,14 +102,14 @@ export async function backUpUnderLease(
   });
   await commit(context, store, cluster, { manifest, lease: options.lease, age });
   await confirmListed(context, store, manifest);
-  await recordReading(context, store, cluster, { id, readAt, streamed });
+  await recordReading(context, store, cluster, { id, reading, streamed });
   await rememberSequence(cluster, sequence);
   sayWhatHappened(context, manifest, usable, streamed);
   context.progress.end();
   return {
     ...resultOf(manifest, streamed),
     durationMs: Math.round(context.clock.monotonicMs() - begunMs),
-    verified: verifiedNow(readAt, streamed, catalog),
+    verified: verifiedNow(reading.at, streamed, catalog),
     clusterKey: cluster.keyring.fingerprint,
   };
 }
@@ -152,7 +153,7 @@ async function streamSnapshot(
   context: OperationContext,
   cluster: Cluster,
   known: KnownObjects,
-): Promise<{ readonly streamed: StreamedTables; readonly readAt: string; readonly schemaVersion: number }> {
+): Promise<{ readonly streamed: StreamedTables; readonly reading: ReadingTime; readonly schemaVersion: number }> {
   // A newer schema may have tables that this program would leave out.
   checkMigrations(await appliedMigrations(cluster.database.queries), `database "${cluster.database.name}"`);
   const schema = await schemaVersion(cluster.database);
@@ -167,12 +168,12 @@ async function streamSnapshot(
       // The server counts while the threads read back.
       const counted = countAgain(context, snapshot, streamed);
       counted.catch(() => {});
-      const readAt = await readBack(context, threads, streamed.stored);
+      const reading = await readBack(context, threads, streamed.stored);
       context.progress.phase('counting rows');
       await counted;
       context.signal.throwIfAborted();
       context.crashPoints.reach('backup.counted');
-      return { streamed, readAt, schemaVersion: schema };
+      return { streamed, reading, schemaVersion: schema };
     });
   } finally {
     await snapshot.close();
@@ -226,7 +227,7 @@ async function commit(
 
 interface Reading {
   readonly id: BackupId;
-  readonly readAt: string;
+  readonly reading: ReadingTime;
   readonly streamed: StreamedTables;
 }
 
@@ -234,10 +235,10 @@ async function recordReading(
   context: OperationContext,
   store: ObjectStore,
   { keyring }: Cluster,
-  { id, readAt, streamed }: Reading,
+  { id, reading, streamed }: Reading,
 ): Promise<void> {
   const objects = streamed.stored.map(({ object }) => object.name);
-  const outcome = { backups: [id], level: 'new-chunks' as const, at: readAt, passed: true, objects };
+  const outcome = { backups: [id], level: 'new-chunks' as const, begun: reading, passed: true, objects };
   await recordVerification(context, { store, keyring }, outcome);
   context.crashPoints.reach('backup.verified');
 }

@@ -1,5 +1,5 @@
 import { chunkObjectPath } from '#format/layout.ts';
-import { graceIsOver, mayDelete, mayForgetCondemned, type KeptObjects } from '#model/prune-rules.ts';
+import { graceIsOver, mayDelete, mayForgetCondemned, wasReadSince, type KeptObjects } from '#model/prune-rules.ts';
 import type { OperationContext } from './context.ts';
 import type { PrunedRepository } from './plan-prune.ts';
 import type { Catalog } from './read-catalog.ts';
@@ -89,15 +89,13 @@ export function judgeCondemned(
   };
 }
 
-/**
- * Objects read back after the record was made, for a backup that is listed. Both times of a reading must say so: what
- * prune spells out anew of an old reading is stored late and was read early.
- */
+/** Objects read back after the record was made, for a backup that is listed. */
 function readGoodSince(record: StoredCondemned, { badObjects, backups, verifications }: Catalog): ReadonlySet<string> {
   const objectsOf = new Map(backups.map(({ entry, objects }) => [entry.id, objects]));
   const good = new Set<string>();
-  for (const { passed, modifiedAt, at, backups: read, objects } of verifications) {
-    if (!passed || modifiedAt < record.modifiedAt || Date.parse(at) < Date.parse(record.at)) continue;
+  for (const { passed, modifiedAt, readingMs, backups: read, objects } of verifications) {
+    const reading = { storedAtMs: modifiedAt.getTime(), readingMs };
+    if (!passed || !wasReadSince(reading, record.modifiedAt.getTime())) continue;
     if (!read.some((id) => objectsOf.has(id))) continue;
     const names = objects ?? read.flatMap((id) => (objectsOf.get(id) ?? []).map(({ name }) => name));
     for (const name of names) if (!badObjects.has(name)) good.add(name);

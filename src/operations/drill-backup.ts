@@ -8,6 +8,7 @@ import type { ScratchServers } from '#ports/scratch-server.ts';
 import { type OperationContext } from './context.ts';
 import { loadBackup, type LoadedBackup } from './load-backup.ts';
 import { readManifest } from './read-manifest.ts';
+import { beginReading } from './reading-time.ts';
 import { recordVerification, type VerifiedRepository } from './record-verification.ts';
 import { threadsFor } from './stream-tables.ts';
 import { verifyBackups } from './verify-backup.ts';
@@ -39,6 +40,7 @@ export async function drillBackup(
 ): Promise<DrillResult> {
   const { store, keyring } = repository;
   const begunMs = context.clock.monotonicMs();
+  const begun = beginReading(context.clock);
   const manifest = await readManifest(store, keyring, id);
   const { logicalBytes, rows } = manifest.summary;
   const elapsedMs = (): number => Math.round(context.clock.monotonicMs() - begunMs);
@@ -47,6 +49,7 @@ export async function drillBackup(
     await recordVerification(context, repository, {
       backups: [id],
       level: 'restored',
+      begun,
       passed,
       objects: null,
       bad,

@@ -15,6 +15,7 @@ import type { OperationContext } from './context.ts';
 import { checkSchema } from './load-backup.ts';
 import type { Repository } from './open-repository.ts';
 import { storedChunks } from './read-manifest.ts';
+import { beginReading, type ReadingTime } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
 
 export interface ExportedSql {
@@ -42,6 +43,7 @@ export async function exportSql(
   checkSchema(manifest);
   const out = new StatementWriter(sink);
   const healed: BadObject[] = [];
+  const begun = beginReading(context.clock);
   context.progress.phase('writing SQL', manifest.summary.logicalBytes);
   const schema = exportSchema(loadMigrations(), manifest.summary.schemaVersion);
   await out.text(preamble(manifest));
@@ -58,7 +60,7 @@ export async function exportSql(
   context.signal.throwIfAborted();
   await out.statement(completeMarkerStatement);
   context.crashPoints.reach('export.written');
-  await reportHealed(context, repository, id, healed);
+  await reportHealed(context, repository, id, healed, begun);
   context.progress.end();
   const { rows } = manifest.summary;
   return { id, tables: manifest.tables.length, rows, bytes: out.written, statements: out.statements, healed };
@@ -133,12 +135,13 @@ async function reportHealed(
   { store, keyring }: Repository,
   id: BackupId,
   healed: readonly BadObject[],
+  begun: ReadingTime,
 ): Promise<void> {
   for (const { name, healedBy } of healed)
     context.progress.note(`chunk object ${name} is damaged; its rows came from ${healedBy}`);
   if (healed.length === 0) return;
   const bad = healed.map(({ name }) => name);
-  const outcome = { backups: [id], level: 'all-chunks' as const, passed: true, objects: null, bad };
+  const outcome = { backups: [id], level: 'all-chunks' as const, begun, passed: true, objects: null, bad };
   await recordVerification(context, { store, keyring }, outcome).catch(() => {});
 }
 

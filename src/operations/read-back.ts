@@ -4,6 +4,7 @@ import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { BadObject, StoredChunk, WorkerRequest } from '#pipeline/worker-protocol.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { type OperationContext } from './context.ts';
+import { beginReading, type ReadingTime } from './reading-time.ts';
 import { threadsFor } from './stream-tables.ts';
 
 const chunksPerRequest = 32;
@@ -11,18 +12,19 @@ const chunksPerRequest = 32;
 /**
  * Reads the objects that this backup stored, opens each and compares the id of its rows. It happens before the manifest
  * is written, so that a backup whose bytes do not come back is never listed; and by the threads that stored them, which are
- * there already. Resolves with the time it was done.
+ * there already. Resolves with the time it began.
  */
 export async function readBack(
   context: OperationContext,
   pool: WorkerPool,
   stored: readonly StoredChunk[],
-): Promise<string> {
+): Promise<ReadingTime> {
+  const begun = beginReading(context.clock);
   context.progress.phase('reading back', sizeOf(stored));
   const [first] = await checkBatches(pool, stored);
   if (first !== undefined)
     throw new EnclaveManagerError('damaged', `${first.reason} right after it was stored; nothing was listed`);
-  return context.clock.now().toISOString();
+  return begun;
 }
 
 /** Checks chunks in worker threads and resolves with the bad ones. */

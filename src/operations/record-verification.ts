@@ -9,6 +9,7 @@ import type { Lease } from '#store/held-lease.ts';
 import { acquireLease } from '#store/leases.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { admissionLease, type OperationContext } from './context.ts';
+import type { ReadingTime } from './reading-time.ts';
 
 /** A repository whose backups are verified, with the live database where there is one and nothing else keeps its keys from changing. */
 export interface VerifiedRepository {
@@ -18,7 +19,10 @@ export interface VerifiedRepository {
 }
 
 type Outcome = Pick<VerificationFacts, 'backups' | 'level' | 'passed' | 'objects'> &
-  Partial<Pick<VerificationFacts, 'at' | 'bad' | 'drill'>>;
+  Partial<Pick<VerificationFacts, 'bad' | 'drill'>> & {
+    /** Of the reading that it is the outcome of. */
+    readonly begun: ReadingTime;
+  };
 
 /** An admission takes moments; a change of the keys may take longer, and what was found then counts nowhere. */
 const admissionWaitMs = 60_000;
@@ -51,14 +55,13 @@ async function signAndStore(
   context: OperationContext,
   store: ObjectStore,
   keyring: OpenedKeyring,
-  outcome: Outcome,
+  { begun, ...outcome }: Outcome,
   lease?: Lease,
 ): Promise<void> {
   // Reading takes long; what is signed with the keys of before would count nowhere.
   await requireCurrentKeys(keyring, { store });
-  const now = context.clock.now();
-  const verificationId = timedId(now, context.randomness.bytes(6));
-  const facts = { at: now.toISOString(), drill: null, ...outcome };
+  const verificationId = timedId(context.clock.now(), context.randomness.bytes(6));
+  const facts = { at: begun.at, readingMs: begun.elapsedMs(), drill: null, ...outcome };
   const sorted = { objects: outcome.objects?.toSorted() ?? null, bad: outcome.bad?.toSorted() ?? [] };
   const bytes = encodeVerification(keyring, { verificationId, nodeId: keyring.nodeId, ...facts, ...sorted });
   await lease?.assertHeld();

@@ -18,6 +18,7 @@ import { nextRestoreId } from './next-restore-id.ts';
 import { newestKeyring, type Repository } from './open-repository.ts';
 import { prepareStaging } from './prepare-staging.ts';
 import { proveNodeIfAble } from './prove-node.ts';
+import { beginReading } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
 import { rememberNode } from './remember-node.ts';
 import { rememberSequence } from './remember-sequence.ts';
@@ -197,12 +198,13 @@ async function noteTakenOver({ progress }: OperationContext, staging: Database):
 async function load(context: OperationContext, target: RestoreTarget, staging: Database): Promise<void> {
   const { store, keyring, manifest } = target;
   const { id } = manifest.summary;
+  const begun = beginReading(context.clock);
   try {
     const { healed } = await loadBackup(context, target, manifest, staging);
     for (const { name, healedBy } of healed)
       context.progress.note(`chunk object ${name} is damaged; its rows came from ${healedBy}`);
     if (healed.length === 0) return;
-    const outcome = { backups: [id], level: 'restored' as const, passed: true, objects: null };
+    const outcome = { backups: [id], level: 'restored' as const, begun, passed: true, objects: null };
     const bad = healed.map(({ name }) => name);
     // A repository that takes no writes is no reason not to restore from it.
     await recordVerification(context, { store, keyring }, { ...outcome, bad }).catch(() => {});

@@ -4,10 +4,12 @@ import type { BadObject, StoredChunk } from '#pipeline/worker-protocol.ts';
 import type { OperationContext } from './context.ts';
 import { checkStoredChunks } from './read-back.ts';
 import { distinctChunks, readManifest } from './read-manifest.ts';
+import { beginReading } from './reading-time.ts';
 import { recordVerification, type VerifiedRepository } from './record-verification.ts';
 
 export interface VerificationResult {
   readonly backups: readonly BackupId[];
+  /** When the reading began. */
   readonly at: string;
   readonly chunks: number;
   readonly bytes: number;
@@ -27,6 +29,7 @@ export async function verifyBackups(
   ids: readonly BackupId[],
 ): Promise<VerificationResult> {
   const { store, keyring } = repository;
+  const begun = beginReading(context.clock);
   const chunks = new Map<string, StoredChunk>();
   const chunksOf = new Map<BackupId, Set<string>>();
   const epochs = new Set<number>();
@@ -44,7 +47,6 @@ export async function verifyBackups(
   const bad = await checkStoredChunks(context, store, keys, [...chunks.values()], 'reading every chunk');
   const lost = new Set(bad.filter(({ healedBy }) => healedBy === undefined).map(({ name }) => name));
   const failed = ids.filter((id) => !lost.isDisjointFrom(chunksOf.get(id)!));
-  const at = context.clock.now().toISOString();
   const outcomes = [
     { backups: ids.filter((id) => !failed.includes(id)), passed: true },
     { backups: failed, passed: false },
@@ -55,13 +57,13 @@ export async function verifyBackups(
     await recordVerification(context, repository, {
       ...outcome,
       level: 'all-chunks',
-      at,
+      begun,
       objects: null,
       bad: badNames,
     });
   }
   const bytes = [...chunks.values()].reduce((sum, { object }) => sum + object.sizeBytes, 0);
-  return { backups: ids, at, chunks: chunks.size, bytes, bad, failed };
+  return { backups: ids, at: begun.at, chunks: chunks.size, bytes, bad, failed };
 }
 
 /** Turns lost chunks into the error that a command ends with. */

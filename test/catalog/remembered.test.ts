@@ -104,6 +104,7 @@ describe('a remembered catalogue', () => {
     const facts = {
       level: 'all-chunks' as const,
       at: '2029-01-01T00:00:00.000Z',
+      readingMs: 60_000,
       nodeId: dataset.keyring.nodeId,
       drill: null,
     };

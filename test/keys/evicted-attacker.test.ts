@@ -98,6 +98,7 @@ describe('the host that was evicted', () => {
       backups: [fresh!.id],
       level: 'all-chunks' as const,
       at: new Date().toISOString(),
+      readingMs: 0,
       nodeId: evicted.nodeId,
       passed: false,
       objects: null,

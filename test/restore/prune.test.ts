@@ -14,6 +14,7 @@ import { listAuditEvents } from '#store/audit.ts';
 import { listRuns } from '#store/runs.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
+import { makeContext } from '../fixtures/host.ts';
 import {
   chunkObjects,
   damage,
@@ -275,7 +276,16 @@ describe('prune', () => {
     });
     expect(chunkObjects(host)).toContain(bad);
 
-    await verifyBackups(context, repository, [healed.id]);
+    // Read before it was condemned, says the store; after it, says a host whose clock is wrong.
+    const ahead = makeContext({ clock: { ...systemClock, now: () => new Date(Date.now() + 365 * 24 * hourMs) } });
+    await verifyBackups(ahead, repository, [healed.id]);
+    letTimePassBelow(objectFile(host, 'verifications'), 30 * hourMs);
+    expect(await pruneBy(made, { last: 1 })).toMatchObject({ deleted: { objects: 0 } });
+    expect(chunkObjects(host)).toContain(bad);
+
+    // And the other way round: a clock that is behind makes nobody wait for ever.
+    const behind = makeContext({ clock: { ...systemClock, now: () => new Date(Date.now() - 365 * 24 * hourMs) } });
+    await verifyBackups(behind, repository, [healed.id]);
     expect(await pruneBy(made, { last: 1 })).toMatchObject({
       deleted: { objects: 1 },
       awaitingReadBack: { objects: 0 },

@@ -1,9 +1,11 @@
 import { rmSync } from 'node:fs';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '#adapters/system/clock.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { dueForReading, readSchedules } from '#operations/read-schedules.ts';
+import { beginReading } from '#operations/reading-time.ts';
 import { recordVerification } from '#operations/record-verification.ts';
 import { verifyBackups } from '#operations/verify-backup.ts';
 import { parseSchedule } from '#model/schedule.ts';
@@ -91,6 +93,7 @@ describe('schedules', () => {
       {
         backups: [backup.id],
         level: 'restored',
+        begun: beginReading(context.clock),
         passed: true,
         objects: null,
         drill: { durationMs: 1 },
@@ -107,6 +110,23 @@ describe('schedules', () => {
 });
 
 describe('reading every chunk again', () => {
+  it('counts from when the reading began: what happens to a chunk meanwhile it cannot vouch for', async () => {
+    const { context, cluster, host } = await makeCluster();
+    const backup = await createBackup(context, cluster, { kind: 'manual' });
+    const begunAt = new Date();
+    let now = begunAt;
+    const late = makeContext({
+      clock: { ...systemClock, now: () => now },
+      progress: { ...context.progress, phase: () => void (now = new Date(begunAt.getTime() + 3_600_000)) },
+    });
+
+    const { at } = await verifyBackups(late, { store: host.store, keyring: cluster.keyring }, [backup.id]);
+
+    expect([at, now.getTime() - begunAt.getTime()]).toEqual([begunAt.toISOString(), 3_600_000]);
+    const { verifications } = await readCatalog(host.store, cluster.keyring);
+    expect(verifications.find(({ level }) => level === 'all-chunks')).toMatchObject({ at, readingMs: 3_600_000 });
+  });
+
   it('is due for a backup in the second half of the period, and for one that was never read', async () => {
     const made = await makeCluster();
     const { context, cluster, host } = made;
