@@ -11,15 +11,15 @@ import { counted, formatDuration, formatSize, formatTime } from './output/units.
 export async function planOf(
   environment: Environment,
   choice: BackupId | 'latest',
-  options: { readonly create: boolean; readonly repository?: Repository },
+  options: { readonly create: boolean; readonly repository?: Repository; readonly clusterKey?: string | undefined },
 ): Promise<RestorePlan> {
   const { planRestore } = await import('#operations/plan-restore.ts');
   const store = await environment.store();
   const server = options.create ? await environment.server({ create: true }) : await serverIfAny(environment);
   const sealing = await environment.sealing();
-  const { repository } = options;
+  const { repository, clusterKey } = options;
   const [localState, catalogCache] = [environment.localState(), environment.catalogCache()];
-  return await planRestore({ store, server, sealing, localState, catalogCache, repository }, choice);
+  return await planRestore({ store, server, sealing, localState, catalogCache, repository, clusterKey }, choice);
 }
 
 async function serverIfAny(environment: Environment): Promise<DatabaseServer | undefined> {

@@ -4,7 +4,13 @@ import type { Sealing } from '#ports/sealing.ts';
 import { authenticateEntries, readEpochRecords, type SlotRecord } from './authentic-entries.ts';
 import { rootKeyCommitment } from './epoch-keys.ts';
 import { type KeyHistory, resolveHistory } from './generations.ts';
-import { type KeyringDocument, type KeyringEntry, readEntries, type RejectedDocument } from './keyring-entry.ts';
+import {
+  type KeyringDocument,
+  type KeyringEntry,
+  readEntries,
+  type RejectedDocument,
+  sha256Hex,
+} from './keyring-entry.ts';
 import { chooseMembership, countingMemberships, type Membership, memberWith } from './membership.ts';
 import { assembleKeyring, type OpenedKeyring } from './opened-keyring.ts';
 import { unwrapRootKey } from './slot.ts';
@@ -26,6 +32,8 @@ export interface OpenKeyringOptions {
   readonly clusterKey?: string | undefined;
   /** Where the caller knows whose keyring it wants: documents of other clusters are set aside unopened. */
   readonly clusterId?: ClusterId | undefined;
+  /** Digests of what was set aside before and is not given again. */
+  readonly seen?: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -39,16 +47,17 @@ export interface OpenKeyringOptions {
 export async function openKeyring(
   documents: readonly KeyringDocument[],
   sealing: Sealing,
-  { clusterKey, clusterId }: OpenKeyringOptions = {},
+  { clusterKey, clusterId, seen: before = new Set() }: OpenKeyringOptions = {},
 ): Promise<OpenedKeyring> {
   const rejected: RejectedDocument[] = [];
   const all = readEntries(documents, rejected);
   const entries = clusterId === undefined ? all : entriesOfCluster(clusterId, all, rejected);
+  const seen = new Set([...before, ...documents.map(({ bytes }) => sha256Hex(bytes))]);
   const credentials = readCredentials(entries, rejected);
   const unsealed = await unsealCredentials(credentials, sealing, rejected);
   if (unsealed.length === 0) throw await noCredentialError(credentials, rejected, sealing);
   try {
-    return await openWith(unsealed, entries, rejected, clusterKey);
+    return await openWith(unsealed, entries, { rejected, seen, clusterKey });
   } finally {
     for (const { secret } of unsealed) secret.privateKey.fill(0);
   }
@@ -57,8 +66,15 @@ export async function openKeyring(
 async function openWith(
   unsealed: readonly UnsealedCredential[],
   entries: readonly KeyringEntry[],
-  rejected: RejectedDocument[],
-  clusterKey: string | undefined,
+  {
+    rejected,
+    seen,
+    clusterKey,
+  }: {
+    readonly rejected: RejectedDocument[];
+    readonly seen: ReadonlySet<string>;
+    readonly clusterKey: string | undefined;
+  },
 ): Promise<OpenedKeyring> {
   const trusted = trustedGeneration(unsealed, clusterKey);
   const { clusterId } = unsealed[0]!.secret;
@@ -85,6 +101,7 @@ async function openWith(
     rootKeys: await openSlots(clusterId, history, authentic.slots, opened, rejected),
     documents: counting.map(({ path, bytes }) => ({ path, bytes })),
     rejected,
+    seen,
   });
 }
 

@@ -76,6 +76,8 @@ export interface OpenedKeyring {
   readonly documents: readonly KeyringDocument[];
   /** What lay beside it and counts for nothing. */
   readonly rejected: readonly RejectedDocument[];
+  /** Digests of everything that it was opened from, `documents` and `rejected`. */
+  readonly seen: ReadonlySet<string>;
 }
 
 export interface KeyringParts {
@@ -92,6 +94,7 @@ export interface KeyringParts {
   readonly credentialGenerations: ReadonlyMap<CredentialId, number>;
   readonly documents: readonly KeyringDocument[];
   readonly rejected: readonly RejectedDocument[];
+  readonly seen: ReadonlySet<string>;
 }
 
 /** Keys live in this closure only. */
@@ -143,6 +146,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
       ),
     documents: parts.documents,
     rejected: parts.rejected,
+    seen: parts.seen,
   };
 }
 

@@ -36,9 +36,9 @@ export async function withLaterMembership(
   const known = new Set(keyring.documents.map(({ bytes }) => sha256Hex(bytes)));
   const others = documents.filter(({ bytes }) => !known.has(sha256Hex(bytes)));
   if (others.length === 0) return keyring;
-  const { clusterId, fingerprint: clusterKey } = keyring;
+  const { clusterId, fingerprint: clusterKey, seen } = keyring;
   try {
-    const together = await openKeyring([...keyring.documents, ...others], sealing, { clusterId, clusterKey });
+    const together = await openKeyring([...keyring.documents, ...others], sealing, { clusterId, clusterKey, seen });
     const isLater = together.membership.number > keyring.membership.number;
     return isLater && together.fingerprint === clusterKey ? together : keyring;
   } catch (error) {

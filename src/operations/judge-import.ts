@@ -1,6 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { NodeState } from '#ports/local-state.ts';
 import { refuseHidden } from './hidden-backups.ts';
+import { describeNewerKey, nameTheKey } from './newer-key.ts';
 import type { OpenedImport } from './open-import.ts';
 
 /** On whose word an import serves: the backup's, or a person's who named the cluster. */
@@ -46,7 +47,7 @@ function checkAccepted(
   );
 }
 
-function checkRemembered({ repository }: OpenedImport, state: NodeState | undefined): void {
+function checkRemembered({ repository, keyring }: OpenedImport, state: NodeState | undefined): void {
   if (repository === undefined) {
     throw new EnclaveManagerError('import-pending', 'there is no repository to compare the import with', {
       hint: `Set ENCLAVE_MANAGER_REPOSITORY to the one with its backup. To serve the import without: ${acceptCommand}`,
@@ -60,6 +61,10 @@ function checkRemembered({ repository }: OpenedImport, state: NodeState | undefi
     );
   }
   const { store, catalog } = repository;
+  // The database is what somebody replayed, so it vouches for nothing.
+  const newerKey = describeNewerKey(keyring, state, store.location);
+  if (newerKey !== undefined)
+    throw new EnclaveManagerError('import-pending', newerKey, { hint: nameTheKey(acceptCommand) });
   refuseHidden(
     { where: store.location, newest: catalog.highestSequence, existed: state.highestSequence },
     `Find the newer backups. To serve the import without them: ${acceptCommand} --older`,

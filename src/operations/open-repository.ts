@@ -3,7 +3,7 @@ import { keyringPrefix, markerPath } from '#format/layout.ts';
 import { readMarker } from '#format/marker.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import { checkKeyringLimits, fitsKeyring, sha256Hex } from '#keys/keyring-entry.ts';
-import { parseKeyringPath } from '#keys/keyring-paths.ts';
+import { type KeyringPlace, parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits, parseDocument } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
@@ -45,7 +45,7 @@ export async function openRepository(
 }
 
 /**
- * The same repository, opened again where something was added under `keyring/` since: opening is slow where the hardware is,
+ * The same repository, opened again where something was added or replaced under `keyring/` since: opening is slow where the hardware is,
  * and hosts may have been enrolled or evicted while a person thought about a question.
  */
 export async function newestKeyring(
@@ -56,9 +56,20 @@ export async function newestKeyring(
   const { store, keyring } = repository;
   const known = new Set([...keyring.documents, ...keyring.rejected].map(({ path }) => path));
   for await (const { key } of listBounded(store, keyringPrefix)) {
-    if (parseKeyringPath(key) !== undefined && !known.has(key)) return await openRepository(store, sealing, named);
+    const place = parseKeyringPath(key);
+    if (place === undefined) continue;
+    if (!known.has(key) || (await isReplaced(repository, key, place.type))) {
+      return await openRepository(store, sealing, named);
+    }
   }
   return repository;
+}
+
+/** Who belongs to the cluster may be said by other bytes now, in a place where something else lay before. */
+async function isReplaced({ store, keyring }: Repository, path: string, type: KeyringPlace['type']): Promise<boolean> {
+  if (type !== 'epoch' && type !== 'members') return false;
+  const bytes = await readUndamaged(store, path, documentLimits[type]);
+  return bytes !== undefined && !keyring.seen.has(sha256Hex(bytes));
 }
 
 /** What cannot be read because a newer version wrote it is not damaged. */
@@ -132,7 +143,7 @@ function opensEverything({ epochs, epochsOpenableBy, nodeId, isMember }: OpenedK
 }
 
 /** Nor is any membership known to be missing. One that does not name the newest epoch is of a change of keys that was interrupted, or not the newest. */
-function isWhole(keyring: OpenedKeyring): boolean {
+export function isWhole(keyring: OpenedKeyring): boolean {
   const { membership, newestEpoch, missesMemberships } = keyring;
   return opensEverything(keyring) && !missesMemberships && membership.currentEpoch === newestEpoch;
 }

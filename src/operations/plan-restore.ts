@@ -1,14 +1,16 @@
 import { isEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { CatalogEntry } from '#model/backup.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import type { CatalogCache } from '#ports/catalog-cache.ts';
 import type { DatabaseServer } from '#ports/database.ts';
-import type { LocalState } from '#ports/local-state.ts';
+import type { LocalState, NodeState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { hasImport } from './find-import.ts';
 import { refuseHidden } from './hidden-backups.ts';
+import { describeNewerKey, liveDatabaseHoldsNewestKey, nameTheKey } from './newer-key.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
@@ -62,6 +64,8 @@ export interface PlanHost {
   readonly catalogCache?: CatalogCache | undefined;
   /** Where it was opened already. */
   readonly repository?: Repository | undefined;
+  /** The cluster key that a person named. */
+  readonly clusterKey?: string | undefined;
   /** `undefined` where no database is reachable: planning needs none. */
   readonly server: DatabaseServer | undefined;
 }
@@ -102,7 +106,23 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
     neededBytes: entry.logicalBytes * spaceFactor + spaceFloorBytes,
     server,
   };
-  return { ...facts, obstacles: obstacles(facts, catalog, 'keyring' in opened ? undefined : opened) };
+  const newerKey = repository && (await newerKeyOf(host, repository.keyring, state, server));
+  const found = obstacles(facts, catalog, 'keyring' in opened ? undefined : opened);
+  return { ...facts, obstacles: newerKey === undefined ? found : [...found, newerKey] };
+}
+
+/** A key that this host has not seen has to be in the live database, or named. */
+async function newerKeyOf(
+  { store, server, clusterKey }: PlanHost,
+  keyring: OpenedKeyring,
+  remembered: NodeState | undefined,
+  planned: PlannedServer | null,
+): Promise<string | undefined> {
+  const described = describeNewerKey(keyring, remembered, store.location);
+  if (described === undefined || clusterKey === keyring.fingerprint) return undefined;
+  const isLive = server !== undefined && planned?.live?.clusterId === keyring.clusterId;
+  if (isLive && (await liveDatabaseHoldsNewestKey(server, keyring))) return undefined;
+  return `${described.charAt(0).toUpperCase()}${described.slice(1)}. ${nameTheKey('--cluster-key FINGERPRINT')}.`;
 }
 
 async function tryOpen(host: PlanHost): Promise<Repository | EnclaveManagerError> {

@@ -8,12 +8,14 @@ import type { BackupId } from '#model/identifiers.ts';
 import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
+import type { LiveKeys } from './bring-keys.ts';
 import type { OperationContext } from './context.ts';
 import { refuseHidden } from './hidden-backups.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
-import { newestKeyring, openRepository, type Repository } from './open-repository.ts';
+import { refuseNewerKey } from './newer-key.ts';
+import { isWhole, newestKeyring, openRepository, type Repository } from './open-repository.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { readManifest } from './read-manifest.ts';
 import { refuseLost, verifyBackups } from './verify-backup.ts';
@@ -41,22 +43,25 @@ export async function openRestoreTarget(
     readonly localState: LocalState;
     /** Where it was opened already; its keyring is looked at again before it is used. */
     readonly repository?: Repository | undefined;
+    /** Of the live database and the repository together; preferred where they open all of it. */
+    readonly liveKeys?: LiveKeys | undefined;
   },
   idOrLatest: BackupId | 'latest',
   trust: Trust,
 ): Promise<RestoreTarget> {
-  const repository = await newestKeyring(
-    host.repository ?? (await openRepository(host.store, host.sealing, trust)),
-    host.sealing,
-    trust,
-  );
-  const catalog = await readCatalog(host.store, repository.keyring);
-  const keyring = await withCarriedMembership(host.store, repository.keyring, catalog, host.sealing);
+  const { store, sealing, localState, liveKeys } = host;
+  const opened =
+    liveKeys !== undefined && isWhole(liveKeys.keyring)
+      ? { store, keyring: liveKeys.keyring }
+      : (host.repository ?? (await openRepository(store, sealing, trust)));
+  const repository = await newestKeyring(opened, sealing, trust);
+  const catalog = await readCatalog(store, repository.keyring);
+  const keyring = await withCarriedMembership(store, repository.keyring, catalog, sealing);
   requireMember(keyring);
   await checkOwner({ ...repository, keyring });
-  await checkFreshness({ ...repository, keyring }, catalog, host.localState, trust);
+  await checkFreshness({ ...repository, keyring }, catalog, { localState, liveKeys }, trust);
   const backup = findBackup(catalog, idOrLatest);
-  const manifest = await readManifest(host.store, keyring, backup.entry.id);
+  const manifest = await readManifest(store, keyring, backup.entry.id);
   checkSchema(manifest);
   return { ...repository, keyring, catalog, backup, manifest };
 }
@@ -105,12 +110,13 @@ async function readOwner(store: ObjectStore): Promise<string | undefined> {
 
 /**
  * Keys prove who wrote a backup, not that it is the newest. A host that remembers the cluster holds the repository to
- * its high-water mark; one that remembers nothing needs a person, or the recovery line.
+ * its high-water mark, and to the cluster key it has seen, unless the live database has the same newer one; a host that
+ * remembers nothing needs a person, or the recovery line.
  */
 async function checkFreshness(
   { keyring, store }: Repository,
   catalog: Catalog,
-  localState: LocalState,
+  { localState, liveKeys }: { readonly localState: LocalState; readonly liveKeys: LiveKeys | undefined },
   trust: Trust,
 ): Promise<void> {
   const state = await localState.read();
@@ -142,8 +148,11 @@ async function checkFreshness(
       },
     );
   }
-  if (remembered !== undefined && trust.clusterKey === undefined)
+  if (remembered !== undefined && trust.clusterKey === undefined) {
     await holdToMemory(localState, keyring, store.location);
+    const isVouchedFor = liveKeys?.isNewestInDatabase === true && liveKeys.keyring.fingerprint === keyring.fingerprint;
+    if (!isVouchedFor) refuseNewerKey(keyring, remembered, store.location);
+  }
   const newest = catalog.highestSequence;
   if (trust.atLeastSequence === newest) return;
   const existed = Math.max(trust.atLeastSequence ?? 0, remembered?.highestSequence ?? 0);

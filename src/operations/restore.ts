@@ -73,8 +73,8 @@ async function restoreBackup(
   const begunMs = context.clock.monotonicMs();
   context.progress.phase('looking at the repository');
   await finishSwap(context, host.server, { unclear: 'leave' });
-  await bringKeysToRepository(context, host);
-  const target = await openRestoreTarget(host, options.backup, options.trust);
+  const liveKeys = await bringKeysToRepository(context, host, options.trust.clusterKey);
+  const target = await openRestoreTarget({ ...host, liveKeys }, options.backup, options.trust);
   if (target.keyring.missesMemberships) context.progress.note(missing(target.keyring));
   await requireVerified(context, target);
   context.crashPoints.reach('restore.planned');

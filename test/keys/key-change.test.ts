@@ -5,6 +5,7 @@ import { keyringPath } from '#keys/keyring-paths.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { enrolNode, inviteNode } from '#operations/enrol-node.ts';
 import { evictNode } from '#operations/evict-node.ts';
+import { planRestore } from '#operations/plan-restore.ts';
 import { planEviction } from '#operations/plan-key-change.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
@@ -238,7 +239,10 @@ describe('an eviction', () => {
 
     const repository = `${host.directory}/backups`;
     const empty = await makeHost({ directory: second.directory, liveName: freshDatabaseName(), repository });
-    await restore(context, empty, confirmed);
+    // No recovery line shows its key yet: whoever began the change knows that the key that is shown is of that one.
+    await expect(restore(context, empty, confirmed)).rejects.toMatchObject({ code: 'usage', exitCode: 2 });
+    const { clusterKey } = await planRestore(empty, 'latest');
+    await restore(context, empty, { ...confirmed, trust: { confirmed: false, clusterKey: clusterKey! } });
     const restored = await tendKeys(context, empty, await reopen(context, empty));
 
     expect(restored.keyring).toMatchObject({ keyGeneration: 2, sealedGeneration: 2, newestEpoch: 2 });

@@ -19,7 +19,8 @@ puts it back.
 
 Needs the repository, the key of this host and a database server; the embedded one is made where there is none, so on an
 empty machine the repository and the key suffice. Such a machine cannot know whether it is shown the newest backups: it
-asks, or takes --cluster-key from the recovery line that every backup prints.`,
+asks, or takes --cluster-key from the recovery line that every backup prints. A host that was off while the keys were
+changed needs it too, unless the live database has the same new key.`,
   arguments: [backupArgument],
   options: [
     { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from a recovery line' },
@@ -74,7 +75,8 @@ asks, or takes --cluster-key from the recovery line that every backup prints.`,
     // Before a server is made for it: a host without a key has nothing to restore.
     const repository = await openRepository(await environment.store(), await environment.sealing(), asked.trust);
     await requireTerminal(environment, repository, choice);
-    const plan = await planOf(environment, choice, { create: true, repository });
+    const { clusterKey } = asked.trust;
+    const plan = await planOf(environment, choice, { create: true, repository, clusterKey });
     // Where this host has no key the restore itself says so, and who has one; there is nothing to ask.
     if (plan.openableHere) {
       const question = `Restore ${plan.backup.id} and serve it${plan.server?.live === null ? '' : ' in place of what serves now'}?`;

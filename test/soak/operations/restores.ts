@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Chance } from '../../../demo/contents/chance.ts';
 import { drawClockOffset, drawFault } from '../faults.ts';
 import type { SoakHost } from '../hosts.ts';
@@ -24,7 +26,11 @@ export const restoreRun: Operation = {
       clockOffsetMs: drawClockOffset(chance),
     });
     if (!trust.suffices)
-      requireExit(outcome, [2], 'restore run on a host that remembers nothing, without --cluster-key,');
+      requireExit(
+        outcome,
+        [2],
+        'restore run on a host that has not seen the newest cluster key, without --cluster-key,',
+      );
     else
       requireExit(
         outcome,
@@ -57,14 +63,20 @@ async function afterRestore(
   };
 }
 
-/** A host that remembers the cluster needs nothing; another needs the key from the recovery line. */
+/**
+ * A host that has seen the newest cluster key needs nothing, nor one beside the live database, which has it; another needs the
+ * key from the recovery line.
+ */
 function trustOf(world: World, host: SoakHost, chance: Chance): { words: string[]; suffices: boolean } {
   const key = world.model.clusterKey;
-  if (key === undefined || (host.remembers && chance.integer(1, 2) === 1))
-    return { words: [], suffices: host.remembers };
-  if (!host.remembers && chance.integer(1, 4) === 1) return { words: [], suffices: false };
+  const suffices = host.remembers && (world.model.live !== undefined || rememberedKey(host) === key);
+  if (key === undefined || (suffices && chance.integer(1, 2) === 1)) return { words: [], suffices };
+  if (!suffices && chance.integer(1, 4) === 1) return { words: [], suffices: false };
   return { words: ['--cluster-key', key], suffices: true };
 }
+
+const rememberedKey = (host: SoakHost): string =>
+  (JSON.parse(readFileSync(join(host.dataDirectory, 'state/node.json'), 'utf8')) as { clusterKey: string }).clusterKey;
 
 export const restoreRollback: Operation = {
   name: 'restore rollback',

@@ -1,0 +1,263 @@
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { keyringPath } from '#keys/keyring-paths.ts';
+import { createBackup, type BackupResult } from '#operations/create-backup.ts';
+import { requireCurrentKeys } from '#operations/current-keys.ts';
+import { evictNode } from '#operations/evict-node.ts';
+import { finishImport } from '#operations/finish-import.ts';
+import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
+import { openRepository } from '#operations/open-repository.ts';
+import { planEviction } from '#operations/plan-key-change.ts';
+import { planRestore } from '#operations/plan-restore.ts';
+import { readCatalog } from '#operations/read-catalog.ts';
+import { restore, type RestoreOptions } from '#operations/restore.ts';
+import { rotateKeys } from '#operations/rotate-keys.ts';
+import { tendKeys } from '#operations/tend-keys.ts';
+import { saveSetting } from '#store/settings.ts';
+import { tablesOf } from '#store/tables.ts';
+import { makeCluster } from '../fixtures/cluster.ts';
+import { exportedSql } from '../fixtures/exporting.ts';
+import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
+import { enrolHosts, withCluster } from '../fixtures/hosts.ts';
+import { freshDatabaseName } from '../fixtures/postgresql.ts';
+import { psqlUnavailable } from '../fixtures/psql.ts';
+import { replayWhole } from '../fixtures/replaying.ts';
+import { objectFile } from '../fixtures/repository.ts';
+import { confirmed, reopen } from '../fixtures/restoring.ts';
+import { addUsers } from '../fixtures/rows.ts';
+
+const context = makeContext();
+const unasked: RestoreOptions = { ...confirmed, trust: { confirmed: false } };
+const naming = (clusterKey: string, atLeastSequence?: number): RestoreOptions => ({
+  ...unasked,
+  trust: { confirmed: false, clusterKey, ...(atLeastSequence === undefined ? {} : { atLeastSequence }) },
+});
+const secondEpoch = keyringPath({ type: 'epoch', epoch: 2 });
+
+/**
+ * host-c was evicted by host-a while host-b was off. In a copy of the bucket from before, it changed the keys as well, under
+ * the same names, and backed up what it liked.
+ */
+describe('a bucket that an evicted host replaced by its own', () => {
+  let host: TestHost;
+  let second: TestHost;
+  let [genuine, forged] = ['', ''];
+  let [old, fresh, theirs]: BackupResult[] = [];
+
+  beforeAll(async () => {
+    host = await makeHost();
+    const { cluster } = await openOrCreateCluster(context, host);
+    await addUsers(cluster.database, 5);
+    const [b, c] = (await enrolHosts(host, ['host-b', 'host-c'])) as [TestHost, TestHost];
+    second = b;
+    await withCluster(host, async (before) => {
+      old = await createBackup(context, before, { kind: 'manual' });
+    });
+    forged = temporaryDirectory();
+    cpSync(objectFile(host, ''), forged, { recursive: true });
+    await withCluster(host, async (before) => {
+      await evictNode(context, host, before, (await planEviction(before, 'host-c')).node);
+    });
+    await withCluster(host, async (after) => {
+      fresh = await createBackup(context, await tendKeys(context, host, after), { kind: 'manual' });
+    });
+    await cluster.database.close();
+    genuine = temporaryDirectory();
+    cpSync(objectFile(host, ''), genuine, { recursive: true });
+
+    const evicted = await makeHost({ directory: c.directory, repository: forged, liveName: freshDatabaseName() });
+    await restore(context, evicted, confirmed);
+    await withCluster(evicted, async (opened) => void (await rotateKeys(context, evicted, opened)));
+    await withCluster(evicted, async (opened) => {
+      await tablesOf(opened.database).updateTable('users').set({ display_name: 'Mallory' }).execute();
+      await createBackup(context, opened, { kind: 'manual' });
+      theirs = await createBackup(context, opened, { kind: 'manual' });
+    });
+    expect(new Set([old!.clusterKey, fresh!.clusterKey, theirs!.clusterKey]).size).toBe(3);
+  }, 240_000);
+
+  /** Puts a copy in the bucket's place, and says which document is there by then. */
+  function place(copy: string): Buffer {
+    const bucket = objectFile(host, '');
+    rmSync(bucket, { recursive: true });
+    cpSync(copy, bucket, { recursive: true });
+    return readFileSync(objectFile(host, secondEpoch));
+  }
+
+  /** host-b as it was when it was switched off, or host-a as it is, with a database of the given name. */
+  async function on(which: TestHost, liveName: string): Promise<TestHost> {
+    const directory = temporaryDirectory();
+    for (const part of ['keys', 'state'])
+      cpSync(join(which.directory, part), join(directory, part), { recursive: true });
+    const made = await makeHost({ name: which.node.name, directory, repository: objectFile(host, ''), liveName });
+    const remembered = (await made.localState.read())?.clusterKey;
+    expect(remembered).toBe(which === second ? old!.clusterKey : fresh!.clusterKey);
+    return made;
+  }
+
+  const names = async (at: TestHost): Promise<string[]> =>
+    await withCluster(at, async ({ database }) => {
+      const rows = await tablesOf(database).selectFrom('users').select('display_name').execute();
+      return rows.map((row) => row.display_name);
+    });
+
+  it('is restored by no host that was off and has no database to compare with, unless the key is named', async () => {
+    expect(place(forged)).not.toEqual(readFileSync(join(genuine, secondEpoch)));
+    const off = await on(second, freshDatabaseName());
+    const shown = [old!, theirs!].map(({ clusterKey }) => clusterKey);
+
+    for (const options of [unasked, confirmed]) {
+      const refused: unknown = await restore(context, off, options).catch((error: unknown) => error);
+      expect(refused).toMatchObject({ code: 'usage', exitCode: 2, hint: expect.stringContaining('--cluster-key') });
+      for (const key of shown) expect(String(refused)).toContain(key);
+    }
+    const { obstacles } = await planRestore(off, 'latest');
+    for (const key of shown) expect(obstacles.join()).toContain(key);
+    await expect(restore(context, off, naming(fresh!.clusterKey))).rejects.toMatchObject({
+      code: 'forged',
+      exitCode: 20,
+    });
+    expect(await off.server.databaseIdentity(off.server.liveName)).toBeUndefined();
+    expect((await off.localState.read())?.clusterKey).toBe(old!.clusterKey);
+
+    place(genuine);
+    await expect(restore(context, off, unasked)).rejects.toMatchObject({ code: 'usage', exitCode: 2 });
+    const result = await restore(context, off, naming(fresh!.clusterKey));
+    expect(result).toMatchObject({ backupId: fresh!.id });
+    expect(await names(off)).not.toContain('Mallory');
+    expect((await restore(context, off, unasked)).backupId).toBe(fresh!.id);
+  });
+
+  it('stops a host that was off beside the live database, which has the right keys', async () => {
+    const bytes = place(forged);
+    const off = await on(second, host.server.liveName);
+    const identity = await host.server.databaseIdentity(host.server.liveName);
+
+    const refused: unknown = await restore(context, off, unasked).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'forged', exitCode: 20, hint: expect.stringContaining('--cluster-key') });
+    for (const said of [fresh!.clusterKey, theirs!.clusterKey, host.server.liveName, host.store.location, secondEpoch])
+      expect(String(refused)).toContain(said);
+    await expect(openCluster(context, off)).rejects.toMatchObject({ code: 'forged', exitCode: 20 });
+    expect(readFileSync(objectFile(host, secondEpoch))).toEqual(bytes);
+    expect(await host.server.databaseIdentity(host.server.liveName)).toBe(identity);
+
+    // The keys of the database decide, and a backup that both histories have is still good.
+    const noting = makeContext();
+    const result = await restore(noting, off, naming(fresh!.clusterKey, 1));
+    expect(result.backupId).toBe(old!.id);
+    expect(noting.notes.join('\n')).toContain(`warning: ${secondEpoch} in ${host.store.location} is not what`);
+    expect(await names(host)).not.toContain('Mallory');
+
+    rmSync(objectFile(host, secondEpoch));
+    const after = await reopen(context, host);
+    await createBackup(context, after, { kind: 'manual' });
+    expect(readFileSync(objectFile(host, secondEpoch))).toEqual(readFileSync(join(genuine, secondEpoch)));
+    await reopen(context, off);
+    expect((await off.localState.read())?.clusterKey).toBe(fresh!.clusterKey);
+  });
+
+  it('shows a host that stayed on that its backups are gone, and none of those of the evicted host', async () => {
+    place(forged);
+    const stayed = await on(host, host.server.liveName);
+    const opened = await reopen(context, stayed);
+    const catalog = await readCatalog(host.store, opened.keyring);
+    expect(catalog.backups.map(({ entry }) => entry.id)).toEqual([old!.id]);
+    expect(catalog.rejected.map(({ path }) => path)).toContain(`backups/${theirs!.id}.json`);
+
+    await expect(restore(context, stayed, unasked)).rejects.toMatchObject({
+      code: 'forged',
+      exitCode: 20,
+      message: expect.stringContaining('newer backups were deleted or hidden'),
+    });
+    await expect(restore(context, stayed, { ...unasked, backup: theirs!.id })).rejects.toMatchObject({ exitCode: 20 });
+    const accepting = { confirmed: false, atLeastSequence: catalog.highestSequence };
+    expect((await restore(context, stayed, { ...unasked, trust: accepting })).backupId).toBe(old!.id);
+    const after = await reopen(context, stayed);
+    expect(after.keyring.fingerprint).toBe(fresh!.clusterKey);
+    await createBackup(context, after, { kind: 'manual' });
+  });
+
+  it('is noticed where it is the database that the evicted host changed', async () => {
+    place(genuine);
+    const off = await on(second, host.server.liveName);
+    const document = readFileSync(join(forged, secondEpoch));
+    const { database } = await reopen(context, host);
+    const mine = await tablesOf(database).selectFrom('key_epochs').selectAll().where('epoch', '=', 2).execute();
+    expect(mine.map((row) => row.document)).toEqual([readFileSync(join(genuine, secondEpoch))]);
+    await tablesOf(database).updateTable('key_epochs').set({ document }).where('epoch', '=', 2).execute();
+
+    await expect(restore(context, off, unasked)).rejects.toMatchObject({ code: 'forged', exitCode: 20 });
+    expect((await restore(context, off, naming(fresh!.clusterKey))).backupId).not.toBe(theirs!.id);
+    expect((await reopen(context, host)).keyring.fingerprint).toBe(fresh!.clusterKey);
+    expect(await names(host)).not.toContain('Mallory');
+  });
+
+  it('hinders no host that was off and finds database and bucket as they should be', async () => {
+    place(genuine);
+    const restoring = await on(second, host.server.liveName);
+    expect((await planRestore(restoring, 'latest')).obstacles).toEqual([]);
+    await restore(context, restoring, unasked);
+    expect((await restoring.localState.read())?.clusterKey).toBe(fresh!.clusterKey);
+    const starting = await on(second, host.server.liveName);
+    const { keyring } = await tendKeys(context, starting, await reopen(context, starting));
+    expect(keyring.fingerprint).toBe(fresh!.clusterKey);
+  });
+});
+
+describe('an export that was replayed', () => {
+  it('is not served unasked by a host that was off while the keys were changed', async (test) => {
+    if (psqlUnavailable !== undefined) test.skip(psqlUnavailable);
+    const { host } = await makeCluster();
+    const [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
+    await withCluster(host, async (opened) => void (await rotateKeys(context, host, opened)));
+    const cluster = await reopen(context, host);
+    const { id, clusterKey } = await createBackup(context, cluster, { kind: 'manual' });
+    const replayed = await replayWhole(host, (await exportedSql(context, cluster, id)).sql);
+    const off = await makeHost({
+      directory: second.directory,
+      repository: objectFile(host, ''),
+      liveName: replayed.server.liveName,
+    });
+
+    await expect(openCluster(context, off)).rejects.toMatchObject({
+      code: 'import-pending',
+      exitCode: 12,
+      message: expect.stringContaining(clusterKey),
+      hint: expect.stringContaining('accept-import --cluster-key'),
+    });
+    const accepted = { trust: { kind: 'accepted' as const, clusterKey, older: false } };
+    expect(await finishImport(context, off, accepted)).toMatchObject({ backupId: id });
+    expect((await reopen(context, off)).keyring.fingerprint).toBe(clusterKey);
+  });
+});
+
+describe('new keys in a place where junk lay', () => {
+  it('are noticed by who opened the old ones while the junk was there', async () => {
+    const { host, cluster } = await makeCluster();
+    const { database } = cluster;
+    const junk = Buffer.from('{"junk":true}');
+    await host.store.put(secondEpoch, junk);
+    await tablesOf(database).insertInto('key_epochs').values({ epoch: 2, document: junk }).execute();
+    const frozen = await openCluster(context, host);
+    const alone = await openRepository(host.store, host.sealing);
+    expect(frozen.keyring.rejected.map(({ path }) => path)).toContain(secondEpoch);
+    await requireCurrentKeys(frozen.keyring, frozen);
+    const setting = { name: 'smtp', value: null, secret: Buffer.from('a secret') };
+    await saveSetting(frozen.database.queries, frozen.keyring, setting, context);
+
+    rmSync(objectFile(host, secondEpoch));
+    await tablesOf(database).deleteFrom('key_epochs').where('epoch', '=', 2).execute();
+    await withCluster(host, async (opened) => void (await rotateKeys(context, host, opened)));
+    expect(existsSync(objectFile(host, secondEpoch))).toBe(true);
+    expect((await reopen(context, host)).keyring.epochs).toEqual([1, 2]);
+
+    const changed = { code: 'lease-held', exitCode: 13 };
+    await expect(createBackup(context, frozen, { kind: 'manual' })).rejects.toMatchObject(changed);
+    await expect(requireCurrentKeys(alone.keyring, { store: host.store })).rejects.toMatchObject(changed);
+    await expect(requireCurrentKeys(alone.keyring, { database })).rejects.toMatchObject(changed);
+    await expect(saveSetting(database.queries, frozen.keyring, setting, context)).rejects.toMatchObject(changed);
+    await frozen.database.close();
+    await createBackup(context, await reopen(context, host), { kind: 'manual' });
+  });
+});
