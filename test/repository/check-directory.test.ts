@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DirectoryExaminer } from '#adapters/filesystem/directory-examiner.ts';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { checkRepository, type RepositoryCheck } from '#operations/check-repository.ts';
+import { runCommand } from '../fixtures/command.ts';
 import { makeContext, temporaryDirectory } from '../fixtures/host.ts';
 
 async function check(path: string): Promise<RepositoryCheck> {
@@ -40,6 +41,23 @@ describe('repository check of a directory', () => {
     expect(result).toMatchObject({ ok: true, speed: null });
     expect(gradesOf(result)['probes']).toBe('notice');
     expect(existsSync(path)).toBe(false);
+  });
+
+  it('refuses a file, as every command does', async () => {
+    const dataDirectory = temporaryDirectory();
+    const file = join(dataDirectory, 'file');
+    writeFileSync(file, 'x');
+    const env = { ENCLAVE_MANAGER_SEALING: 'software' };
+    for (const path of [file, join(file, 'below')]) {
+      for (const command of ['repository check', 'backup list', 'restore plan']) {
+        const args = [...command.split(' '), '--repository', path, '--json'];
+        const { exitCode, stdout } = await runCommand(args, { dataDirectory, env });
+        expect(exitCode, stdout).toBe(10);
+        expect(JSON.parse(stdout)).toMatchObject({
+          error: { code: 'configuration', message: expect.stringContaining(`${path} cannot be a repository`) },
+        });
+      }
+    }
   });
 
   it('says nothing of listing and deleting where nothing could be put', async () => {

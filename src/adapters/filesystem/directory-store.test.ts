@@ -164,6 +164,26 @@ describe('a directory store', () => {
     await expect(misplaced.put('a', Buffer.from('1'))).rejects.toMatchObject({ code: 'configuration', message });
   });
 
+  it.each(['file', 'file/repository', 'link-to-file'])(
+    'is no empty repository where %s should be one',
+    async (name) => {
+      await writeFile(join(base, 'file'), 'x');
+      await symlink(join(base, 'file'), join(base, 'link-to-file'));
+      const misplaced = new DirectoryStore(join(base, name));
+      const list = async (prefix: string): Promise<void> => {
+        for await (const { key } of misplaced.list(prefix)) expect(key).toBeUndefined();
+      };
+      const refusal = { code: 'configuration', message: expect.stringContaining(join(base, name)) as string };
+      await expect(list('')).rejects.toMatchObject(refusal);
+      await expect(list('keyring/epochs/')).rejects.toMatchObject(refusal);
+      await expect(misplaced.get('a', limit)).rejects.toMatchObject(refusal);
+      await expect(misplaced.get('a/b', limit)).rejects.toMatchObject(refusal);
+      await expect(misplaced.head('a/b')).rejects.toMatchObject(refusal);
+      await expect(misplaced.delete('a/b')).rejects.toMatchObject(refusal);
+      await expect(misplaced.put('a/b', Buffer.from('1'))).rejects.toMatchObject({ code: 'configuration' });
+    },
+  );
+
   it('names its place as a file URL', () => {
     expect(new DirectoryStore('/srv/with space').location).toBe('file:///srv/with%20space');
     expect(store.connection).toEqual({ kind: 'directory', path: root });

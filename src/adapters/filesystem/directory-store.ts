@@ -7,7 +7,7 @@ import type { ObjectStore, ObjectStoreConnection, StoredObject } from '#ports/ob
 
 import { requireDirectory } from './durable-directories.ts';
 import { DurablePut } from './durable-put.ts';
-import { failureCode, fileFailure } from './failures.ts';
+import { failureCode, fileFailure, noDirectoryAt } from './failures.ts';
 import type { Entry, FileSystem } from './file-system.ts';
 import { listObjects } from './list-objects.ts';
 import { nodeFileSystem } from './node-file-system.ts';
@@ -38,12 +38,12 @@ export class DirectoryStore implements ObjectStore {
 
   async get(key: string, limit: { readonly maxBytes: number }): Promise<Buffer | undefined> {
     const path = await this.#locate(key);
-    return await absentAsUndefined('read', path, () => this.#read(path, limit.maxBytes));
+    return await this.#absentAsUndefined('read', path, () => this.#read(path, limit.maxBytes));
   }
 
   async head(key: string): Promise<StoredObject | undefined> {
     const path = await this.#locate(key);
-    const entry = await absentAsUndefined('look at', path, () => this.#files.entry(path));
+    const entry = await this.#absentAsUndefined('look at', path, () => this.#files.entry(path));
     return entry && { key, sizeBytes: requireFile(path, entry).sizeBytes, modifiedAt: entry.modifiedAt };
   }
 
@@ -54,7 +54,7 @@ export class DirectoryStore implements ObjectStore {
 
   async delete(key: string): Promise<void> {
     const path = await this.#locate(key);
-    await absentAsUndefined('delete', path, async () => {
+    await this.#absentAsUndefined('delete', path, async () => {
       await this.#files.unlink(path);
       await this.#files.syncDirectory(join(path, '..'));
     });
@@ -94,24 +94,26 @@ export class DirectoryStore implements ObjectStore {
     for (const segment of key.split('/').slice(0, -1)) {
       path = join(path, segment);
       const directory = path;
-      await absentAsUndefined('look at', directory, () => requireDirectory(this.#files, directory));
+      await this.#absentAsUndefined('look at', directory, () => requireDirectory(this.#files, directory));
     }
     return join(this.#root, key);
+  }
+
+  /** What lies on the way was seen to be directories: it is the root, or something above it, that is none. */
+  async #absentAsUndefined<T>(action: string, path: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      const code = failureCode(error);
+      if (code === 'ENOENT') return undefined;
+      if (code === 'ENOTDIR') throw noDirectoryAt(this.#root, error);
+      if (code === 'ELOOP') throw new EnclaveManagerError('damaged', `${path} is not a regular file`, { cause: error });
+      throw fileFailure(action, path, error);
+    }
   }
 }
 
 function requireFile(path: string, entry: Entry): Entry {
   if (entry.kind === 'file') return entry;
   throw new EnclaveManagerError('damaged', `${path} is not a regular file`);
-}
-
-async function absentAsUndefined<T>(action: string, path: string, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    const code = failureCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'ELOOP') throw new EnclaveManagerError('damaged', `${path} is not a regular file`, { cause: error });
-    throw fileFailure(action, path, error);
-  }
 }

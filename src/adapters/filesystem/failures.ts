@@ -33,3 +33,12 @@ export function fileFailure(action: string, path: string, error: unknown): Encla
   }
   return new EnclaveManagerError('repository-unreachable', `cannot ${action} ${path} (${code})`, { cause: error });
 }
+
+/** A file where a repository should be is not an empty repository. */
+export function noDirectoryAt(root: string, cause: unknown): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'configuration',
+    `${root} cannot be a repository: there, or on the way there, is a file (ENOTDIR)`,
+    { hint: 'Name a directory: ENCLAVE_MANAGER_REPOSITORY.', cause },
+  );
+}

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { isObjectKey } from '#ports/object-key.ts';
 import type { StoredObject } from '#ports/object-store.ts';
 
-import { failureCode, fileFailure } from './failures.ts';
+import { failureCode, fileFailure, noDirectoryAt } from './failures.ts';
 import type { Entry, FileSystem } from './file-system.ts';
 
 /** Entries looked at together: bounds open calls, not the length of the listing. */
@@ -24,12 +24,12 @@ async function* listDirectory(
   directory: string,
   prefix: string,
 ): AsyncGenerator<StoredObject> {
-  const names = (await present('list', join(root, directory), () => files.names(join(root, directory)))) ?? [];
+  const names = (await present(root, 'list', join(root, directory), () => files.names(join(root, directory)))) ?? [];
   const keys = names.map((name) => directory + name).filter((key) => key.startsWith(prefix) && isObjectKey(key));
   const entries: { key: string; entry: Entry }[] = [];
   for (let begin = 0; begin < keys.length; begin += pageSize) {
     const page = keys.slice(begin, begin + pageSize).map(async (key) => {
-      const entry = await present('look at', join(root, key), () => files.entry(join(root, key)));
+      const entry = await present(root, 'look at', join(root, key), () => files.entry(join(root, key)));
       return entry && { key: entry.kind === 'directory' ? `${key}/` : key, entry };
     });
     entries.push(...(await Promise.all(page)).filter((found) => found !== undefined));
@@ -46,18 +46,19 @@ async function leadsOnlyThroughDirectories(files: FileSystem, root: string, dire
   let path = root;
   for (const segment of directory.split('/').slice(0, -1)) {
     path = join(path, segment);
-    const entry = await present('look at', path, () => files.entry(path));
+    const entry = await present(root, 'look at', path, () => files.entry(path));
     if (entry?.kind !== 'directory') return false;
   }
   return true;
 }
 
 /** `undefined` for what is not there, or went away since it was seen. */
-async function present<T>(action: string, path: string, work: () => Promise<T>): Promise<T | undefined> {
+async function present<T>(root: string, action: string, path: string, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
     const code = failureCode(error);
+    if (code === 'ENOTDIR' && [path, dirname(path)].includes(root)) throw noDirectoryAt(root, error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw fileFailure(action, path, error);
   }

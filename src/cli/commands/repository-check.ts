@@ -20,7 +20,7 @@ could not be removed it puts none. Reads and changes no backup.`,
     { command: 'enclave-manager repository check --json | jq .ok', means: 'for scripts' },
   ],
   unwell: 'something is bad',
-  failures: ['unexpected', 'repository-unreachable', 'interrupted'],
+  failures: ['unexpected', 'configuration', 'repository-unreachable', 'interrupted'],
   result: (z) =>
     z.object({
       location: z.string(),
