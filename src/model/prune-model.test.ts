@@ -43,11 +43,15 @@ describe('backups and prune at the same time never list a backup that misses an 
     ...[names[0]!, names[4]!].map(
       (name) => [name, 'one backup and a prune while an object goes bad', decaying] as const,
     ),
-  ])('beginning with %s: %s', (name, _, world) => {
-    const { violation, states } = explore([beginnings[name]!], { ...world, rules: rulesOfTheProduct });
-    expect(violation).toBeUndefined();
-    expect(states).toBeGreaterThan(10_000);
-  });
+  ])(
+    'beginning with %s: %s',
+    (name, _, world) => {
+      const { violation, states } = explore([beginnings[name]!], { ...world, rules: rulesOfTheProduct });
+      expect(violation).toBeUndefined();
+      expect(states).toBeGreaterThan(10_000);
+    },
+    900_000,
+  );
 });
 
 describe('every rule is needed: without it a listed backup misses an object', () => {

@@ -6,6 +6,7 @@ import { maxAcceptedPast } from '#keys/payloads.ts';
 import { documentLimits, type DocumentType } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { OperationContext } from './context.ts';
+import { listBounded } from './list-bounded.ts';
 
 const places: readonly { readonly prefix: string; readonly type: DocumentType }[] = [
   { prefix: markerPath, type: 'marker' },
@@ -43,7 +44,7 @@ async function* authenticIn(
   keyring: OpenedKeyring,
   { prefix, type }: (typeof places)[number],
 ): AsyncGenerator<string> {
-  for await (const { key } of store.list(prefix)) {
+  for await (const { key } of listBounded(store, prefix)) {
     context.signal.throwIfAborted();
     try {
       const bytes = await store.get(key, { maxBytes: documentLimits[type] });

@@ -48,14 +48,14 @@ export async function adoptOrCheckRepository(
 }
 
 export async function isEmptyRepository(store: ObjectStore): Promise<boolean> {
-  for await (const { key } of store.list('')) if (!key.startsWith(probePrefix)) return false;
+  for await (const { key } of listBounded(store, '')) if (!key.startsWith(probePrefix)) return false;
   return true;
 }
 
 /** An adoption that was interrupted left a part of our own keyring and nothing else. */
 async function holdsNothingElse(store: ObjectStore, keyring: OpenedKeyring): Promise<boolean> {
   const ours = new Set(keyring.documents.map(({ path }) => path));
-  for await (const { key } of store.list('')) if (!ours.has(key) && !key.startsWith(probePrefix)) return false;
+  for await (const { key } of listBounded(store, '')) if (!ours.has(key) && !key.startsWith(probePrefix)) return false;
   return true;
 }
 

@@ -6,6 +6,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { StoreExaminer, StoreFinding } from '#ports/store-examiner.ts';
 import { isEmptyRepository } from './adopt-repository.ts';
 import type { OperationContext } from './context.ts';
+import { listBounded } from './list-bounded.ts';
 import { probeObjects } from './probe-objects.ts';
 import { measureSpeed, type Speed } from './probe-speed.ts';
 
@@ -86,7 +87,7 @@ async function whoseRepository(store: ObjectStore): Promise<StoreFinding> {
 
 async function sweepAbandoned({ clock }: OperationContext, examiner: StoreExaminer): Promise<void> {
   const places = new Set<string>();
-  for await (const { key, modifiedAt } of examiner.store.list(probePrefix)) {
+  for await (const { key, modifiedAt } of listBounded(examiner.store, probePrefix)) {
     const place = /^check-[0-9a-f]{16}-/.exec(key)?.[0];
     if (place !== undefined && clock.now().getTime() - modifiedAt.getTime() > abandonedMs) places.add(place);
   }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { createBackup } from '#operations/create-backup.ts';
 import { evictNode } from '#operations/evict-node.ts';
@@ -9,6 +10,7 @@ import { rotateKeys } from '#operations/rotate-keys.ts';
 import { tendKeys } from '#operations/tend-keys.ts';
 import { listAuditEvents, verifyAuditChain } from '#store/audit.ts';
 import { listNodes } from '#store/nodes.ts';
+import { listSecrets } from '#store/secrets.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
@@ -19,6 +21,18 @@ import { confirmed, reopen, restoreInto } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
 
 const secret = Buffer.from('a secret setting');
+
+describe('the secrets that a host could read', () => {
+  it('are counted where there are more than are named', async () => {
+    const { cluster } = await makeCluster();
+    const { queries } = cluster.database;
+    await sql`INSERT INTO settings (name, value, sealed_secret, updated_at)
+      SELECT 'secret-' || lpad(i::text, 4, '0'), 'null'::jsonb, '\\x00'::bytea, now()
+        FROM generate_series(1, 1003::int8) AS i`.execute(queries);
+    const { settings, unnamed } = await listSecrets(queries);
+    expect([settings.length, settings.at(-1), unnamed]).toEqual([1000, 'secret-1000', { caKeys: 0, settings: 3 }]);
+  });
+});
 
 describe('an evicted host', () => {
   it('opens nothing made after, while the others go on with old backups and new ones', async () => {
@@ -33,7 +47,11 @@ describe('an evicted host', () => {
     expect(plan).toMatchObject({
       node: { name: 'host-c' },
       alreadyEvicted: false,
-      stillOpens: { epochs: [1], backups: [old.id], secrets: { settings: ['smtp'], caKeys: [] } },
+      stillOpens: {
+        epochs: [1],
+        backups: [old.id],
+        secrets: { settings: ['smtp'], caKeys: [], unnamed: { settings: 0, caKeys: 0 } },
+      },
       nextBackupBytes: old.totalBytes,
       toReseal: [{ name: 'host-a' }, { name: 'host-b' }],
     });

@@ -142,6 +142,19 @@ describe('a directory store', () => {
     expect(await readdir(join(base, 'outside'))).toEqual(['x']);
   });
 
+  it('follows no symbolic link that took the place of a directory after the first put', async () => {
+    await mkdir(join(base, 'outside'));
+    await store.put('chunks/ab/x', Buffer.from('1'));
+    for (const name of ['chunks/ab', 'chunks', '.tmp']) {
+      await rm(join(root, name), { recursive: true, force: true });
+      await symlink(join(base, 'outside'), join(root, name));
+      await expect(store.put('chunks/ab/y', Buffer.from('2'))).rejects.toMatchObject({ code: 'configuration' });
+      await rm(join(root, name));
+      expect(await store.put(`chunks/ab/after${name}`, Buffer.from('2'))).toBe('created');
+    }
+    expect(await readdir(join(base, 'outside'))).toEqual([]);
+  });
+
   it('does not take a directory for an object', async () => {
     await store.put('chunks/ab/x', Buffer.from('1'));
     await expect(store.get('chunks/ab', limit)).rejects.toMatchObject({ code: 'damaged' });

@@ -25,6 +25,8 @@ export class DurableDirectories {
       const parent = path;
       path = join(path, segment);
       if (!this.#durable.has(path)) await this.#ensureChild(parent, path);
+      // Somebody may have put a link in its place since.
+      else await this.#requireDirectory(path);
     }
     return path;
   }

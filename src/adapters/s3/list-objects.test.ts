@@ -27,6 +27,11 @@ describe('a listing', () => {
 
   it('is refused where it is broken', async () => {
     await expect(listAll('', '', async () => page(['%zz']))).rejects.toThrow('cannot be decoded');
+    let pages = 0;
+    await expect(listAll('', '', async () => page(['no key'], String((pages += 1))))).rejects.toMatchObject({
+      code: 'damaged',
+    });
+    expect(pages).toBe(40_001);
     await expect(listAll('', '', async () => page([], 'same'))).rejects.toMatchObject({
       code: 'repository-unreachable',
     });

@@ -6,6 +6,8 @@ import { ReplyProblem } from './reply-problem.ts';
 
 /** Some 1 GB of memory; chunks of 1 MiB make this 4 TB. */
 const maxObjects = 4_000_000;
+/** A page has a thousand objects at most, and may have fewer where keys are long. */
+const maxPages = 40_000;
 
 /**
  * Every object whose key begins with `root`, its key without `root`, in key order. Collected before the first is given,
@@ -18,15 +20,13 @@ export async function listAll(
 ): Promise<StoredObject[]> {
   const found = new Map<string, StoredObject>();
   const tokens = new Set<string>();
-  for (let token: string | undefined, more = true; more;) {
+  for (let token: string | undefined, more = true, pages = 1; more; pages += 1) {
     const page = await readPage(token);
     for (const object of page.Contents ?? []) {
       const stored = readObject(object, root, page.EncodingType === 'url');
       if (stored?.key.startsWith(prefix) === true && isObjectKey(stored.key)) found.set(stored.key, stored);
     }
-    if (found.size > maxObjects) {
-      throw new EnclaveManagerError('unexpected', `more than ${maxObjects} objects lie under ${root}${prefix}`);
-    }
+    if (found.size > maxObjects || pages > maxPages) throw tooMany(root + prefix);
     more = page.IsTruncated === true;
     token = page.NextContinuationToken;
     if (more && (token === undefined || tokens.has(token))) throw endless(root + prefix);
@@ -34,6 +34,15 @@ export async function listAll(
   }
   return [...found.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
+
+const tooMany = (what: string): EnclaveManagerError =>
+  new EnclaveManagerError(
+    'damaged',
+    `the store lists more than ${maxObjects} objects, or ${maxPages} pages, under ${what}`,
+    {
+      hint: 'No cluster writes so many: remove what was put there, or use another prefix.',
+    },
+  );
 
 const endless = (what: string): EnclaveManagerError =>
   new EnclaveManagerError(

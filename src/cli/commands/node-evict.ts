@@ -45,6 +45,7 @@ join again only with a new token from "node invite".`,
         secrets: z.object({
           caKeys: z.array(z.object({ caKeyId: z.uuid(), zone: z.string() })),
           settings: z.array(z.string()),
+          unnamed: z.object({ caKeys: countSchema(z), settings: countSchema(z) }),
           invites: countSchema(z),
         }),
       }),
@@ -76,12 +77,13 @@ function describe({ node, stillOpens, ...costs }: EvictionPlan): string {
   );
 }
 
-function describeSecrets({ caKeys, settings, invites }: EvictionPlan['stillOpens']['secrets']): string {
+function describeSecrets({ caKeys, settings, unnamed, invites }: EvictionPlan['stillOpens']['secrets']): string {
   const lines: string[] = [];
   const zones = caKeys.map(({ zone }) => zone);
   if (caKeys.length > 0)
-    lines.push(`  - ${counted(caKeys.length, 'key')} of certificate authorities${listed(zones)}\n`);
-  if (settings.length > 0) lines.push(`  - ${counted(settings.length, 'secret')} in settings${listed(settings)}\n`);
+    lines.push(`  - ${counted(caKeys.length + unnamed.caKeys, 'key')} of certificate authorities${listed(zones)}\n`);
+  if (settings.length > 0)
+    lines.push(`  - ${counted(settings.length + unnamed.settings, 'secret')} in settings${listed(settings)}\n`);
   const open = invites === 0 ? '' : `Ends ${counted(invites, 'open invite')}, which it could read too.\n`;
   if (lines.length === 0) return `The database holds no key or setting whose secret it could read.\n${open}`;
   return `It could read these secrets; replace them:\n${lines.join('')}${open}`;
