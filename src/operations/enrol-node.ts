@@ -160,7 +160,8 @@ async function openIfMember(database: Database, { sealing }: Host): Promise<Open
 }
 
 async function conclude(context: OperationContext, host: Host, keyring: OpenedKeyring): Promise<EnrolResult> {
-  await rememberNode({ keyring, localState: host.localState }, host.sealing);
+  const { localState, sealing } = host;
+  await rememberNode({ keyring, localState }, sealing, { against: await localState.read() });
   context.crashPoints.reach('enrol.remembered');
   await shareKeyring(context, host, keyring);
   const member = keyring.membership.nodes.find(({ nodeId }) => nodeId === keyring.nodeId);

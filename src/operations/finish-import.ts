@@ -67,10 +67,11 @@ async function finishIn(
   options: FinishOptions,
 ): Promise<FinishedImport | undefined> {
   context.progress.phase('looking at the import');
+  const remembered = await host.localState.read();
   const before = await open(host, database, options.trust);
   if (before === undefined) return undefined;
-  await holdToMemory(host.localState, before.keyring, `the import in database "${database.name}"`);
-  checkImportTrust(before, await host.localState.read(), options.trust);
+  holdToMemory(remembered, before.keyring, `the import in database "${database.name}"`);
+  checkImportTrust(before, remembered, options.trust);
   const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
   const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
   try {

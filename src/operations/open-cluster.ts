@@ -60,6 +60,7 @@ export async function openCluster(
   } = {},
 ): Promise<Cluster> {
   const { server, store, sealing, localState } = host;
+  const remembered = await localState.read();
   await finishSwap(context, server);
   const row =
     options.finishImport === false ? await readLiveCluster(host) : await readLiveClusterOrImport(context, host);
@@ -80,8 +81,10 @@ export async function openCluster(
     const inRepository = await documentsInRepository(context, host, row);
     const { clusterKey } = options;
     const keyring = await openClusterKeyring(context, { database, row, inRepository }, host, clusterKey);
-    if (clusterKey === undefined) await holdToMemory(localState, keyring, `the database "${server.liveName}"`);
-    await rememberNode({ keyring, localState }, sealing);
+    if (clusterKey === undefined) holdToMemory(remembered, keyring, `the database "${server.liveName}"`);
+    await rememberNode({ keyring, localState }, sealing, {
+      against: clusterKey === undefined ? undefined : remembered,
+    });
     context.signal.throwIfAborted();
     return { keyring, server, database, store, localState };
   } catch (error) {

@@ -1,23 +1,39 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
-import type { LocalState } from '#ports/local-state.ts';
+import type { LocalState, NodeState } from '#ports/local-state.ts';
 import type { Sealing } from '#ports/sealing.ts';
+import { ofAnotherCluster } from './hold-to-memory.ts';
 
-/** Notes on this host which node it is; keeps the high-water mark of the same cluster. */
+/**
+ * Notes on this host which node it is, and the cluster key, which only ever becomes one that follows the remembered one:
+ * where another process has learnt of a newer one meanwhile, that one stays. The high-water mark of the cluster is kept.
+ *
+ * `against` is what was remembered when a person decided for this keyring: where it is that still, it gives way. Otherwise
+ * throws `repository-foreign` where this host belongs to another cluster.
+ */
 export async function rememberNode(
-  cluster: { readonly keyring: OpenedKeyring; readonly localState: LocalState },
-  sealing: Pick<Sealing, 'provider'>,
+  { keyring, localState }: { readonly keyring: OpenedKeyring; readonly localState: LocalState },
+  { provider: sealingProvider }: Pick<Sealing, 'provider'>,
+  { against }: { readonly against?: NodeState | undefined } = {},
 ): Promise<void> {
-  const { keyring, localState } = cluster;
-  const before = await localState.read();
-  const { clusterId, nodeId, credentialId, fingerprint } = keyring;
-  const highestSequence = before?.clusterId === clusterId ? before.highestSequence : 0;
-  const state = {
-    clusterId,
-    nodeId,
-    credentialId,
-    sealingProvider: sealing.provider,
-    clusterKey: fingerprint,
-    highestSequence,
-  };
-  if (JSON.stringify(state) !== JSON.stringify(before)) await localState.write(state);
+  const { clusterId, nodeId, credentialId, fingerprint: clusterKey } = keyring;
+  await localState.update((before) => {
+    const isSame = before?.clusterId === clusterId;
+    if (before !== undefined && !givesWay(before, clusterId, against)) {
+      if (!isSame) throw ofAnotherCluster(before, keyring, 'what was opened');
+      if (!leadsToMemory(keyring, before)) return before;
+    }
+    const highestSequence = isSame ? before.highestSequence : 0;
+    return { clusterId, nodeId, credentialId, sealingProvider, clusterKey, highestSequence };
+  });
+}
+
+function givesWay(before: NodeState, clusterId: string, against: NodeState | undefined): boolean {
+  if (before.clusterId !== against?.clusterId) return false;
+  // Who decides against a cluster does so whatever its newest key is.
+  return before.clusterId !== clusterId || before.clusterKey === against.clusterKey;
+}
+
+/** Whether a keyring is of the remembered cluster, and not from before the newest key that this host has seen. */
+export function leadsToMemory({ clusterId, fingerprints }: OpenedKeyring, remembered: NodeState): boolean {
+  return remembered.clusterId === clusterId && fingerprints.has(remembered.clusterKey);
 }

@@ -1,17 +1,20 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { LocalState } from '#ports/local-state.ts';
+import { leadsToMemory } from './remember-node.ts';
 
-/** Raises this host's high-water mark, by which it later notices that newer backups were hidden from it. */
+/**
+ * Raises this host's high-water mark, by which it later notices that newer backups were hidden from it. Where another process
+ * has learnt meanwhile of keys that this keyring does not lead to, what was read with it is no measure.
+ */
 export async function rememberSequence(
-  cluster: { readonly keyring: OpenedKeyring; readonly localState: LocalState },
+  { keyring, localState }: { readonly keyring: OpenedKeyring; readonly localState: LocalState },
   sequence: number,
 ): Promise<void> {
-  const state = await cluster.localState.read();
-  if (state === undefined || state.clusterId !== cluster.keyring.clusterId) return;
-  const highestSequence = Math.max(state.highestSequence, sequence);
-  const clusterKey = cluster.keyring.fingerprint;
-  if (highestSequence === state.highestSequence && clusterKey === state.clusterKey) return;
-  await cluster.localState.write({ ...state, highestSequence, clusterKey });
+  await localState.update((before) => {
+    if (before === undefined || !leadsToMemory(keyring, before)) return before;
+    const highestSequence = Math.max(before.highestSequence, sequence);
+    return { ...before, highestSequence, clusterKey: keyring.fingerprint };
+  });
 }
 
 /** The highest sequence this host has seen of its cluster: a repository that was lost or emptied does not begin at 1 again. */

@@ -5,7 +5,7 @@ import { readMarker } from '#format/marker.ts';
 import { requireMember } from '#keys/keyring.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupId } from '#model/identifiers.ts';
-import type { LocalState } from '#ports/local-state.ts';
+import type { LocalState, NodeState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { LiveKeys } from './bring-keys.ts';
@@ -33,6 +33,8 @@ export interface RestoreTarget extends Repository {
   readonly catalog: Catalog;
   readonly backup: CatalogBackup;
   readonly manifest: Manifest;
+  /** What this host remembered, where a person named the cluster key against it. */
+  readonly against: NodeState | undefined;
 }
 
 /** Resolves and authenticates the backup to restore. Throws `no-key`, `forged`, `not-found`, `version-incompatible`, `usage`. */
@@ -50,6 +52,7 @@ export async function openRestoreTarget(
   trust: Trust,
 ): Promise<RestoreTarget> {
   const { store, sealing, localState, liveKeys } = host;
+  const remembered = await localState.read();
   const opened =
     liveKeys !== undefined && isWhole(liveKeys.keyring)
       ? { store, keyring: liveKeys.keyring }
@@ -59,11 +62,12 @@ export async function openRestoreTarget(
   const keyring = await withCarriedMembership(store, repository.keyring, catalog, sealing);
   requireMember(keyring);
   await checkOwner({ ...repository, keyring });
-  await checkFreshness({ ...repository, keyring }, catalog, { localState, liveKeys }, trust);
+  checkFreshness({ ...repository, keyring }, catalog, { state: remembered, liveKeys }, trust);
   const backup = findBackup(catalog, idOrLatest);
   const manifest = await readManifest(store, keyring, backup.entry.id);
   checkSchema(manifest);
-  return { ...repository, keyring, catalog, backup, manifest };
+  const against = trust.clusterKey === undefined ? undefined : remembered;
+  return { ...repository, keyring, catalog, backup, manifest, against };
 }
 
 /** A backup that was never verified is verified first; one that fails is not restored. */
@@ -113,13 +117,12 @@ async function readOwner(store: ObjectStore): Promise<string | undefined> {
  * its high-water mark, and to the cluster key it has seen, unless the live database has the same newer one; a host that
  * remembers nothing needs a person, or the recovery line.
  */
-async function checkFreshness(
+function checkFreshness(
   { keyring, store }: Repository,
   catalog: Catalog,
-  { localState, liveKeys }: { readonly localState: LocalState; readonly liveKeys: LiveKeys | undefined },
+  { state, liveKeys }: { readonly state: NodeState | undefined; readonly liveKeys: LiveKeys | undefined },
   trust: Trust,
-): Promise<void> {
-  const state = await localState.read();
+): void {
   const remembered = state?.clusterId === keyring.clusterId ? state : undefined;
   if (state !== undefined && remembered === undefined && trust.clusterKey === undefined) {
     throw new EnclaveManagerError(
@@ -149,7 +152,7 @@ async function checkFreshness(
     );
   }
   if (remembered !== undefined && trust.clusterKey === undefined) {
-    await holdToMemory(localState, keyring, store.location);
+    holdToMemory(remembered, keyring, store.location);
     const isVouchedFor = liveKeys?.isNewestInDatabase === true && liveKeys.keyring.fingerprint === keyring.fingerprint;
     if (!isVouchedFor) refuseNewerKey(keyring, remembered, store.location);
   }

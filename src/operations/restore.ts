@@ -226,7 +226,7 @@ async function finish(
   try {
     await updateRestore(database.queries, restoreId, { state: 'complete', endedAt: context.clock.now() });
     await proveNodeIfAble(context, { keyring: target.keyring, database });
-    await rememberNode({ keyring: target.keyring, localState: host.localState }, host.sealing);
+    await rememberNode({ keyring: target.keyring, localState: host.localState }, host.sealing, target);
     await rememberSequence({ keyring: target.keyring, localState: host.localState }, target.catalog.highestSequence);
     context.crashPoints.reach('restore.recorded');
   } finally {

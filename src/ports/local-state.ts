@@ -1,8 +1,14 @@
 /** What one host remembers outside the database, in its data directory. Losing it loses freshness, never data. */
 export interface LocalState {
+  /** Whole at any time, beside others that update it as well. */
   read(): Promise<NodeState | undefined>;
-  /** Replaces the whole state atomically and durably. */
-  write(state: NodeState): Promise<void>;
+  /**
+   * Replaces the whole state durably by what `change` makes of it; from reading to writing nobody else updates it, in no process of
+   * this host. `change` may be asked more than once. Where it throws, gives back `undefined` or what there was, nothing is written.
+   *
+   * Rejects with what `change` throws; `damaged` as reading; `data-directory-in-use` where another process keeps it too long.
+   */
+  update<State extends NodeState | undefined>(change: (before: NodeState | undefined) => State): Promise<State>;
 }
 
 export interface NodeState {

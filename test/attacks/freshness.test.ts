@@ -195,7 +195,7 @@ describe('an earlier time of the cluster', () => {
     const scene = new Scene(stage, { database: stage.host.server.liveName });
     const state = openLocalState(scene.dataDirectory);
     const newer = `sha256:${'A'.repeat(43)}`;
-    await state.write({ ...(await state.read())!, clusterKey: newer });
+    await state.update((before) => ({ ...before!, clusterKey: newer }));
 
     const status = await scene.fail('status');
     expect(status).toMatchObject({ exitCode: 20, code: 'forged', message: expect.stringContaining(newer) });

@@ -371,8 +371,7 @@ describe('on another host, an import', () => {
 
   it('is refused where the repository hides what this host has seen', async () => {
     const { host, script } = await makeExport();
-    const state = (await host.localState.read())!;
-    await host.localState.write({ ...state, highestSequence: 9 });
+    await host.localState.update((before) => ({ ...before!, highestSequence: 9 }));
     await expect(serveImport(await replayWhole(host, script))).rejects.toMatchObject({ code: 'forged', exitCode: 20 });
   });
 });

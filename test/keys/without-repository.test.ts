@@ -9,6 +9,7 @@ import { prune } from '#operations/prune.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
+import type { LocalState } from '#ports/local-state.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts } from '../fixtures/hosts.ts';
@@ -63,7 +64,8 @@ it('a restored database knows of its repository by the audit log', async () => {
   await sql`UPDATE audit_events SET details = '{}' WHERE action = 'cluster created'`.execute(cluster.database.queries);
   await createBackup(context, cluster, { kind: 'manual' });
   const restored = { ...(await restoreInto(context, host)), store: undefined };
-  const forgetful = { ...restored, localState: { read: async () => undefined, write: async () => {} } };
+  const localState: LocalState = { read: async () => undefined, update: async (change) => change(undefined) };
+  const forgetful = { ...restored, localState };
   await expect(planRotation(forgetful)).rejects.toMatchObject(refused(/event \d+ of the audit log says "restored"/));
 });
 

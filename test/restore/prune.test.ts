@@ -166,7 +166,7 @@ describe('prune', () => {
     const made = await threeBackups();
     const { host, cluster, third } = made;
     rmSync(manifestFile(host, third.id));
-    await cluster.localState.write({ ...(await cluster.localState.read())!, highestSequence: 2 });
+    await cluster.localState.update((before) => ({ ...before!, highestSequence: 2 }));
 
     const result = await pruneBy(made, {});
 
@@ -299,7 +299,7 @@ describe('prune', () => {
     const { cluster, host, third } = made;
     const [own] = await objectsOfTable(host, cluster.keyring, third.id, 'users');
     rmSync(manifestFile(host, third.id));
-    await cluster.localState.write({ ...(await cluster.localState.read())!, highestSequence: 2 });
+    await cluster.localState.update((before) => ({ ...before!, highestSequence: 2 }));
     expect((await pruneBy(made, {})).condemned.objects).toBe(1);
 
     const next = await backUp(made);

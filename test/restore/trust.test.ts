@@ -100,8 +100,7 @@ describe('freshness', () => {
   it('does not let a host of one cluster restore another by mistake', async () => {
     const { context, host, cluster } = await makeCluster();
     await createBackup(context, cluster, { kind: 'manual' });
-    const state = await host.localState.read();
-    await host.localState.write({ ...state!, clusterId: '11111111-1111-4111-8111-111111111111' });
+    await host.localState.update((before) => ({ ...before!, clusterId: '11111111-1111-4111-8111-111111111111' }));
 
     await expect(restore(context, host, confirmed)).rejects.toMatchObject({ code: 'repository-foreign', exitCode: 12 });
   });

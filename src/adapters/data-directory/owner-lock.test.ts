@@ -48,6 +48,24 @@ it('is given back by the kernel when its process is killed, even while a child o
   acquireDataDirectory(directory, 'backup create').release();
 });
 
+it('is kept when its own process asks for it once more', async () => {
+  const directory = freshDirectory();
+  const lock = acquireDataDirectory(directory, 'serve');
+  expect(() => acquireDataDirectory(directory, 'backup create')).toThrow(`process ${process.pid} (serve)`);
+  const file = join(directory, 'program.ts');
+  writeFileSync(
+    file,
+    `import { acquireDataDirectory } from ${JSON.stringify(join(import.meta.dirname, 'owner-lock.ts'))};
+    acquireDataDirectory(${JSON.stringify(directory)}, 'serve');`,
+  );
+  const other = spawn(process.execPath, [file], { cwd: import.meta.dirname, stdio: ['ignore', 'inherit', 'pipe'] });
+  const said: Buffer[] = [];
+  other.stderr.on('data', (chunk: Buffer) => said.push(chunk));
+  expect(await once(other, 'close')).toEqual([1, null]);
+  expect(Buffer.concat(said).toString()).toContain(`process ${process.pid} (serve)`);
+  lock.release();
+});
+
 it('does not trust what the holder file says', () => {
   const directory = freshDirectory();
   const lock = acquireDataDirectory(directory, 'serve');

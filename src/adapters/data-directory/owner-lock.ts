@@ -1,14 +1,11 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { fromFileSystemError } from '#errors/file-system-error.ts';
 import type { OwnerLock } from '#ports/owner-lock.ts';
+import { tryKernelLock } from './kernel-lock.ts';
 import { makeDirectories } from './make-directories.ts';
-
-const sqliteBusy = 5;
-const sqliteFull = 13;
 
 const holderSchema = z.object({ pid: z.int(), command: z.string().max(1000) });
 
@@ -39,52 +36,27 @@ export function readDataDirectoryHolder(dataDirectory: string): Holder | undefin
 const dataDirectoryLock = (dataDirectory: string): string => join(dataDirectory, 'state', 'owner.lock');
 const holderOf = (lockPath: string): string => `${lockPath}.holder`;
 
-/**
- * Takes the lock that is the file `path`, or throws `data-directory-in-use` naming its holder at once.
- *
- * SQLite's exclusive lock is one of the kernel (POSIX advisory), bound to this process: children do not inherit it,
- * and `kill -9` gives it back.
- */
+/** Takes the lock that is the file `path`, or throws `data-directory-in-use` naming its holder at once. */
 export function acquireOwnerLock(path: string, command: string): DescribedLock {
   const holderPath = holderOf(path);
   try {
     makeDirectories(dirname(path), 0o700);
-    const database = lockFile(path, holderPath);
+    const lock = tryKernelLock(path);
+    if (lock === undefined) throw inUse(dirname(dirname(path)), readHolder(holderPath));
     const describe = (text: string): void => {
-      if (database.isOpen) writeHolder(holderPath, { pid: process.pid, command: text });
+      if (lock.isOpen) writeHolder(holderPath, { pid: process.pid, command: text });
     };
     describe(command);
     return {
       describe,
       release: () => {
-        if (!database.isOpen) return;
+        if (!lock.isOpen) return;
         rmSync(holderPath, { force: true });
-        database.close();
+        lock.close();
       },
     };
   } catch (error) {
     throw fromFileSystemError(error, path);
-  }
-}
-
-function lockFile(path: string, holderPath: string): DatabaseSync {
-  // Opened once by hand: SQLite says only that it cannot open a file, not why.
-  writeFileSync(path, '', { flag: 'a', mode: 0o600 });
-  const database = new DatabaseSync(path, { timeout: 0 });
-  try {
-    // Nothing is ever written, so no journal is left beside the file by a killed process.
-    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
-    return database;
-  } catch (error) {
-    database.close();
-    const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined;
-    if (code === sqliteBusy) throw inUse(dirname(dirname(path)), readHolder(holderPath));
-    if (code === sqliteFull)
-      throw new EnclaveManagerError('no-space', `no space is left to write ${path}`, { cause: error });
-    throw new EnclaveManagerError('configuration', `${path} cannot be locked: ${String(error)}`, {
-      hint: 'The file system must support locks; set ENCLAVE_MANAGER_DATA_DIR to a directory on another one.',
-      cause: error,
-    });
   }
 }
 
