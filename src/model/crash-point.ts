@@ -34,6 +34,8 @@ export const crashPoints = [
   'restore.recorded',
   'rollback.lease-taken',
   'rollback.fenced',
+  'rollback.written',
+  'rollback.committing',
   'rollback.revived',
   'rollback.swapping',
   'rollback.swapped',

@@ -7,12 +7,13 @@ import { beforeName, type RestoreId } from '#model/restore-names.ts';
 import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { readAuditHead } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
+import { commitBefore } from '#store/commit-deadline.ts';
 import { migrate } from '#store/migrate.ts';
 import { newestMembershipOfNodes } from '#store/nodes.ts';
 import type { Queries } from '#store/tables.ts';
 import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import type { Cluster, OperationContext } from './context.ts';
-import { fence, swapDeadline } from './fence.ts';
+import { fence, swapDeadline, type Fence } from './fence.ts';
 import { recordEnd, swapLive } from './finish-swap.ts';
 import { inspectLive, type Live } from './inspect-live.ts';
 import { nextRestoreId } from './next-restore-id.ts';
@@ -41,7 +42,7 @@ export async function rollbackRestore(
     let swapped = false;
     try {
       context.crashPoints.reach('rollback.fenced');
-      const incarnation = await reviveBefore(context, cluster, live, undone, restoreId);
+      const incarnation = await reviveBefore(context, cluster, { live, fenced }, undone, restoreId);
       context.crashPoints.reach('rollback.revived');
       const notAfter = await swapDeadline(live, fenced);
       context.signal.throwIfAborted();
@@ -77,17 +78,30 @@ async function findShown(cluster: Cluster, shown: RollbackPlan): Promise<Undoabl
   );
 }
 
+interface Held {
+  readonly live: Live;
+  readonly fenced: Fence;
+}
+
+/** The replaced database has no lease that a transaction could depend on: what is written there counts while the live one's is ours. */
+async function commitWhileHeld(queries: Queries, { live, fenced }: Held): Promise<void> {
+  const deadline = await swapDeadline(live, fenced);
+  if (deadline !== undefined) await commitBefore(queries, deadline);
+}
+
 /** The old rows begin a new life, as after a restore: nothing of their former one may count in it. */
 async function reviveBefore(
   context: OperationContext,
   { server, keyring, database }: Cluster,
-  live: Live,
+  { live, fenced }: Held,
   undone: Undoable,
   restoreId: RestoreId,
 ): Promise<Incarnation> {
   const before = server.open(undone.beforeDatabase, { connections: 2 });
+  const beforeCommit = async (queries: Queries): Promise<void> => await commitWhileHeld(queries, { live, fenced });
   try {
-    await migrate(before);
+    await swapDeadline(live, fenced);
+    await migrate(before, { beforeCommit });
     const rows: Record<string, number> = {};
     for (const table of exchangedTables()) rows[table] = await before.countRows(table);
     const clusters = [await readCluster(before.queries), await readCluster(database.queries)];
@@ -120,8 +134,15 @@ async function reviveBefore(
     await before.transaction(async (queries) => {
       await forgetAbandonedHolders(queries);
       await beginNewLife(context, queries, keyring, { record, action: 'rolled back', details, epochs });
+      context.crashPoints.reach('rollback.written');
+      await beforeCommit(queries);
+      context.crashPoints.reach('rollback.committing');
     });
     return incarnation;
+  } catch (error) {
+    // A session that the server ended because this process stood still says nothing of the lease.
+    await swapDeadline(live, fenced);
+    throw error;
   } finally {
     await before.close();
   }

@@ -12,12 +12,16 @@ export interface MigrateResult {
 
 /**
  * Brings the schema forward to `to`, by default to the newest version; each migration in one transaction. Several
- * processes may do this at once. `version-incompatible`: the database has a migration that this program does not
- * know, or knows with other contents.
+ * processes may do this at once. `beforeCommit` runs last in each of these transactions. `version-incompatible`: the
+ * database has a migration that this program does not know, or knows with other contents.
  */
 export async function migrate(
   database: Database,
-  options: { readonly to?: number; readonly migrations?: readonly Migration[] } = {},
+  options: {
+    readonly to?: number;
+    readonly migrations?: readonly Migration[];
+    readonly beforeCommit?: (queries: Queries) => Promise<void>;
+  } = {},
 ): Promise<MigrateResult> {
   const migrations = options.migrations ?? loadMigrations();
   const to = options.to ?? migrations.length;
@@ -31,7 +35,10 @@ export async function migrate(
   const from = newestVersion(checkApplied(await appliedMigrations(database.queries), migrations, database.name));
   for (const migration of migrations.slice(0, to)) {
     // Each starts by taking the lock and looking again, because another process may have been faster.
-    await database.transaction((queries) => applyOnce(queries, migration, migrations, database.name));
+    await database.transaction(async (queries) => {
+      await applyOnce(queries, migration, migrations, database.name);
+      await options.beforeCommit?.(queries);
+    });
   }
   return { from, to: Math.max(from, to) };
 }

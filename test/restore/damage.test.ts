@@ -21,6 +21,7 @@ import {
 } from '../fixtures/repository.ts';
 import { confirmed, restoreInto } from '../fixtures/restoring.ts';
 import { addAuditEvents, addSettings, addUsers } from '../fixtures/rows.ts';
+import { workersBefore } from '../fixtures/workers.ts';
 
 /** A cluster with rows, its backup, and rows written since. */
 async function backedUpCluster() {
@@ -94,6 +95,32 @@ describe.each(damages)('a %s chunk', (kind) => {
     expect((await verifyBackups(context, { store: host.store, keyring: cluster.keyring }, [backup.id])).failed).toEqual(
       [],
     );
+  });
+});
+
+describe('a chunk that is damaged while a verification runs', () => {
+  it('is not vouched for by it: it counts from when the reading began', async () => {
+    const { context, host, cluster, backup, objects } = await backedUpCluster();
+    const repository = { store: host.store, keyring: cluster.keyring };
+    const verifiedOf = async () => (await readCatalog(host.store, cluster.keyring)).backups[0]!.entry.verified;
+    const kinds: string[] = [];
+    // Of two hosts that read at once, the slower has read the chunk before it was damaged and ends after the other.
+    const startWorker = workersBefore(async ({ kind }) => {
+      kinds.push(kind);
+      damage(host, 'bit-flipped', objects);
+      expect((await verifyBackups(context, repository, [backup.id])).failed).toEqual([backup.id]);
+      expect(await verifiedOf()).toBeNull();
+    });
+    const begun = new Date();
+
+    const slower = await verifyBackups(makeContext({ startWorker }), repository, [backup.id]);
+
+    expect(kinds).toEqual(['check-chunks']);
+    expect(slower).toMatchObject({ failed: [], bad: [] });
+    expect(Date.parse(slower.at) - begun.getTime()).toBeGreaterThanOrEqual(0);
+    expect(await verifiedOf()).toBeNull();
+    const own = (await readCatalog(host.store, cluster.keyring)).verifications.find(({ at }) => at === slower.at);
+    expect(own).toMatchObject({ level: 'all-chunks', passed: true });
   });
 });
 

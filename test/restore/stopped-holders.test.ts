@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '#adapters/system/clock.ts';
 import type { CrashPoint } from '#model/crash-point.ts';
@@ -50,6 +51,8 @@ const aServer: Registration = {
 };
 
 interface State {
+  /** Every row of the database that a rollback would put back, those of its own bookkeeping as well. */
+  readonly replaced: readonly string[];
   readonly identity: string | undefined;
   readonly rows: Dump;
   readonly left: readonly string[];
@@ -85,11 +88,29 @@ async function nobodyHolds(host: SharedHost): Promise<boolean> {
   }
 }
 
+async function everyRow({ server }: SharedHost, name: string): Promise<string[]> {
+  const database = server.open(name, { connections: 1 });
+  try {
+    const found: string[] = [];
+    for (const table of await database.tableNames()) {
+      // With the transaction that wrote each: the same values written once more are a difference.
+      const { rows } = await sql<{ row: string }>`SELECT ${table}::text || t.xmin::text || t::text AS row
+        FROM ${sql.table(table)} t ORDER BY 1`.execute(database.queries);
+      found.push(...rows.map(({ row }) => row));
+    }
+    return found;
+  } finally {
+    await database.close();
+  }
+}
+
 async function stateOf({ other, repository }: Stopped): Promise<State> {
+  const left = (await leftDatabases(other.server)).filter(({ role }) => role === 'before').map(({ name }) => name);
   return {
+    replaced: (await Promise.all(left.map((name) => everyRow(other, name)))).flat(),
     identity: await other.server.databaseIdentity(other.server.liveName),
     rows: await dumpLive(other),
-    left: (await leftDatabases(other.server)).filter(({ role }) => role === 'before').map(({ name }) => name),
+    left,
     manifests: readdirSync(join(repository, 'backups')).toSorted(),
   };
 }
@@ -104,8 +125,9 @@ async function goOnWithout({ other }: Stopped): Promise<void> {
 }
 
 /** Only then is the process sent on, and everything must stay as it is. */
-async function expectNothingDone(each: Stopped, { args }: Command): Promise<void> {
+async function expectNothingDone(each: Stopped, { args, restored }: Command): Promise<void> {
   const before = await stateOf(each);
+  expect(before.replaced.length > 0).toBe(restored);
   process.kill(each.started.child.pid!, 'SIGCONT');
   const { exitCode, stderr } = await each.started.ended;
   expect(exitCode, `${args.join(' ')}: ${stderr}`).toBe(13);
@@ -135,6 +157,18 @@ describe('a process that stood still until its lease was over', () => {
     // All wait for the same half minute.
     for (const each of all) await goOnWithout(each);
     await server?.untilReady();
+    for (const [index, each] of all.entries()) await expectNothingDone(each, commands[index]!);
+  });
+
+  it('writes nothing into the database that a rollback would put back, wherever in that it stood still', async () => {
+    const prepared = await preparePlace();
+    const args = ['restore', 'rollback', '--yes'];
+    // Before it writes, before its last look at the lease, and between that and the commit.
+    const points = ['rollback.fenced', 'rollback.written', 'rollback.committing'] as const;
+    const commands = points.map((point): Command => ({ args, point, restored: true }));
+    const all: Stopped[] = [];
+    for (const command of commands) all.push(await stopAt(prepared, command));
+    for (const each of all) await goOnWithout(each);
     for (const [index, each] of all.entries()) await expectNothingDone(each, commands[index]!);
   });
 
