@@ -10,6 +10,7 @@ import type { Configuration, StoredRepository } from '#config/configuration.ts';
 import { defaultDatabaseName } from '#config/database-url.ts';
 import { openCatalogCache } from '#adapters/data-directory/catalog-cache.ts';
 import { acquireDataDirectory, acquireOwnerLock } from '#adapters/data-directory/owner-lock.ts';
+import { openFailureMemory } from '#adapters/data-directory/failure-memory.ts';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { ownForServing } from '#adapters/data-directory/own-for-serving.ts';
 import { createScratchServers } from '#adapters/embedded-postgresql/scratch-servers.ts';
@@ -77,7 +78,7 @@ function makeAdapters(facts: ProcessFacts, swap: Swap): Adapters {
       const acquire = () => acquireDataDirectory(configuration.dataDirectory, facts.command);
       return await openForCommand(configuration, { create, acquire, swap });
     },
-    openStore,
+    openStore: async (repository, { dataDirectory }) => remembering(await openStore(repository), dataDirectory),
     openStoreExaminer,
     openSealing: async (configuration, options) => await openSealing(configuration, options),
     openLocalState: ({ dataDirectory }) => openLocalState(dataDirectory),
@@ -106,7 +107,10 @@ function makeAdapters(facts: ProcessFacts, swap: Swap): Adapters {
           openDatabase: () => openForServing(configuration, lock, swap),
           openHost: async (server) => ({
             server,
-            store: configuration.repository.kind === 'none' ? undefined : await openStore(configuration.repository),
+            store:
+              configuration.repository.kind === 'none'
+                ? undefined
+                : remembering(await openStore(configuration.repository), dataDirectory),
             sealing,
             hardwareTrust,
             localState: openLocalState(configuration.dataDirectory),
@@ -132,6 +136,9 @@ function spelledReadiness(readiness: Readiness, env: ProcessFacts['env']): Readi
 }
 
 /** The SDK takes half a second to load, so only who needs it loads it. */
+const remembering = (store: ObjectStore, dataDirectory: string): ObjectStore =>
+  Object.assign(store, { failures: openFailureMemory(dataDirectory) });
+
 async function openStore(repository: StoredRepository): Promise<ObjectStore> {
   if (repository.kind === 'directory') return new DirectoryStore(repository.path);
   const { S3Store } = await import('#adapters/s3/s3-store.ts');

@@ -30,7 +30,7 @@ export interface Adapters {
    * `create` may make the embedded server's files where there are none; without it that is `not-found`.
    */
   openServer(configuration: Configuration, options: { readonly create: boolean }): Promise<DatabaseServer>;
-  openStore(repository: StoredRepository): Promise<ObjectStore>;
+  openStore(repository: StoredRepository, configuration: Configuration): Promise<ObjectStore>;
   openStoreExaminer(repository: StoredRepository): Promise<StoreExaminer>;
   /** `joining`: before enrolment, which may choose another provider than the one before. */
   openSealing(configuration: Configuration, options: { readonly joining: boolean }): Promise<OpenedSealing>;
@@ -101,7 +101,7 @@ export class Environment {
   async storeIfAny(): Promise<ObjectStore | undefined> {
     const { repository } = this.configuration;
     if (repository.kind === 'none') return undefined;
-    this.#store ??= this.#keep(this.#adapters.openStore(repository));
+    this.#store ??= this.#keep(this.#adapters.openStore(repository, this.configuration));
     return await this.#store;
   }
 

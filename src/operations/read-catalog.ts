@@ -7,6 +7,7 @@ import type { BackupSummary, CatalogEntry } from '#model/backup.ts';
 import type { BackupId, NodeId } from '#model/identifiers.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { type FoldedVerifications, foldVerifications, timeByStore } from '#model/verified.ts';
+import { withRememberedFailures } from './remembered-failures.ts';
 import type { ObjectTable } from './object-table.ts';
 import {
   readRecord,
@@ -48,7 +49,7 @@ export interface StoredVerification extends Verification {
 
 /** Without a keyring nothing can be told apart: every readable manifest is listed with `authentic: unknown`. */
 export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | undefined): Promise<Catalog> {
-  return catalogOf(keyring, await readRecord(store, keyring));
+  return catalogOf(keyring, await withRememberedFailures(store, keyring, await readRecord(store, keyring)));
 }
 
 /**
@@ -89,11 +90,11 @@ export function catalogOf(keyring: OpenedKeyring | undefined, record: Repository
   };
 }
 
-function foldRecord({ table, manifests, verifications }: RepositoryRecord): FoldedVerifications {
+function foldRecord({ table, manifests, verifications, missing = [] }: RepositoryRecord): FoldedVerifications {
   const numbers = (places: Uint32Array): Uint32Array => table.numbersOfNames(places);
   return foldVerifications(
     manifests.map(({ facts: { summary, objects } }) => ({ summary, objects: numbers(objects) })),
-    verifications.map(({ facts, object }) => {
+    [...verifications, ...missing].map(({ facts, object }) => {
       const objects = facts.objects && numbers(facts.objects);
       return { ...facts, objects, bad: numbers(facts.bad), at: timeByStore(facts, object.modifiedAt) };
     }),

@@ -7,6 +7,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import { decodeCatalogCache, encodeCatalogCache, type CacheOwner } from './catalog-cache-file.ts';
 import { catalogOf, findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { readManifest } from './read-manifest.ts';
+import { withRememberedFailures } from './remembered-failures.ts';
 import { readRecord, type RememberedRecord, type RepositoryRecord } from './read-record.ts';
 
 export interface RecalledCatalog extends Catalog {
@@ -30,7 +31,8 @@ export async function recallCatalog(
   const remembered = await readCache(owner, cache);
   const record = await readRecord(store, keyring, remembered);
   if (remembered === undefined || !isWhole(remembered, record)) await keep(owner, cache, record);
-  return Object.assign(catalogOf(keyring, record), { recalled: record.recalled });
+  const whole = await withRememberedFailures(store, keyring, record);
+  return Object.assign(catalogOf(keyring, whole), { recalled: record.recalled });
 }
 
 /**

@@ -8,6 +8,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Lease } from '#store/held-lease.ts';
 import { acquireLease } from '#store/leases.ts';
 import { requireCurrentKeys } from './current-keys.ts';
+import { rememberIfFailed } from './remembered-failures.ts';
 import { admissionLease, type OperationContext } from './context.ts';
 import type { ReadingTime } from './reading-time.ts';
 
@@ -63,7 +64,9 @@ async function signAndStore(
   const verificationId = timedId(context.clock.now(), context.randomness.bytes(6));
   const facts = { at: begun.at, readingMs: begun.elapsedMs(), drill: null, ...outcome };
   const sorted = { objects: outcome.objects?.toSorted() ?? null, bad: outcome.bad?.toSorted() ?? [] };
-  const bytes = encodeVerification(keyring, { verificationId, nodeId: keyring.nodeId, ...facts, ...sorted });
+  const verification = { verificationId, nodeId: keyring.nodeId, ...facts, ...sorted };
+  const bytes = encodeVerification(keyring, verification);
   await lease?.assertHeld();
   await store.put(verificationPath(verificationId), bytes);
+  await rememberIfFailed(store, keyring, verification, context.clock.now());
 }

@@ -1,3 +1,4 @@
+import type { FailureMemory } from './failure-memory.ts';
 import type { S3Settings } from '#model/s3-settings.ts';
 
 /**
@@ -16,6 +17,8 @@ export interface ObjectStore {
   readonly location: string;
   /** JSON that lets a worker thread open the same store (see `worker.ts`). */
   readonly connection: ObjectStoreConnection;
+  /** What this host remembers of it besides; absent where it remembers nothing. */
+  readonly failures?: FailureMemory;
 
   /**
    * Creates the object, or says that the key is taken and leaves what is there. What lies there with the same bytes may

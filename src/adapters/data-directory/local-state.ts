@@ -1,19 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { errnoName, fromFileSystemError } from '#errors/file-system-error.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
 import { replaceDurably } from './durable-file.ts';
-import { tryKernelLock } from './kernel-lock.ts';
+import { exclusively } from './exclusively.ts';
 import { makeDirectories, syncAbove } from './make-directories.ts';
 
 const maxBytes = 64 * 1024;
-/** Together a minute at least. */
-const lockAttempts = 6000;
-const lockPauseMs = 10;
 /** The data directory's own name, and the name of the one it is in. */
 const aboveState = 2;
 
@@ -56,7 +52,7 @@ async function updateState<State extends NodeState | undefined>(
   if (isDeepStrictEqual(wanted, seen)) return wanted;
   try {
     makeDirectories(dirname(path), 0o700);
-    return await locked(path, async () => {
+    return await exclusively(join(dirname(path), 'node.lock'), path, async () => {
       const before = await readState(path);
       const next = change(before);
       if (next === undefined || isDeepStrictEqual(next, before)) return next;
@@ -68,26 +64,6 @@ async function updateState<State extends NodeState | undefined>(
   } catch (error) {
     throw fromFileSystemError(error, path);
   }
-}
-
-/** Of all processes one at a time, by a lock that ends with its process. Held for no longer than two files take to be flushed. */
-async function locked<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const lockPath = join(dirname(path), 'node.lock');
-  for (let attempt = 0; attempt < lockAttempts; attempt += 1) {
-    const lock = tryKernelLock(lockPath);
-    if (lock === undefined) {
-      await setTimeout(lockPauseMs);
-      continue;
-    }
-    try {
-      return await work();
-    } finally {
-      lock.close();
-    }
-  }
-  throw new EnclaveManagerError('data-directory-in-use', `${path} is kept by another process that does not end`, {
-    hint: 'Look for a command of enclave-manager on this data directory that hangs or was stopped, and end it.',
-  });
 }
 
 function parseJson(text: string): unknown {
