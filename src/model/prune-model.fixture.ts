@@ -90,7 +90,8 @@ export interface State {
   readonly backups: readonly [Backup, Backup];
   readonly prune: Prune;
   readonly flights: readonly Flight[];
-  readonly reading: Reading | null;
+  /** One that takes its time; there is no more than one. */
+  readonly reading: Reading | 'none' | 'stored';
   readonly decayed: boolean;
   /** What was never there cannot be lost. */
   readonly wasGood: boolean;
@@ -108,7 +109,7 @@ const idle = { step: 'idle', next: 'survey', named: [], doomed: [] } as const;
 export function initialState(given: Pick<State, 'objects' | 'damaged' | 'badKnown' | 'listed'>): State {
   const wasGood = given.objects.some((name) => !given.damaged.includes(name));
   const backups = [newBackup, newBackup] as const;
-  const nothing = { docs: [], lease: null, prune: idle, flights: [], reading: null, decayed: false };
+  const nothing = { docs: [], lease: null, prune: idle, flights: [], reading: 'none' as const, decayed: false };
   return { ...given, ...nothing, backups, wasGood };
 }
 
@@ -124,6 +125,8 @@ function violation(state: State, world: World): string | undefined {
 }
 
 function* transitions(state: State, world: World): Generator<Transition, void, void> {
+  // Nothing went bad during the reading: a world without decay has shown what follows.
+  if (state.reading === 'stored' && !state.decayed) return;
   yield* time(state, world);
   yield* arrivals(state, world);
   yield* backupSteps(state, world, 0);
@@ -131,7 +134,7 @@ function* transitions(state: State, world: World): Generator<Transition, void, v
   yield* pruneSteps(state, world);
   if (world.decay) {
     yield* decays(state);
-    yield readsSlowly(state, world);
+    if (state.reading !== 'stored') yield readsSlowly(state, world);
   } else if (state.damaged.length > 0) yield verify(state);
 }
 
@@ -148,7 +151,7 @@ function* time(state: State, { lateManifests }: World): Generator<Transition, vo
   const to = {
     ...state,
     docs: state.docs.map(older),
-    reading: state.reading && older(state.reading),
+    reading: typeof state.reading === 'string' ? state.reading : older(state.reading),
     backups: [runs(one) ? older(one) : one, runs(two) ? older(two) : two] as const,
     flights: state.flights.map((flight) => ({ ...flight, delay: Math.min(delayTicks, flight.delay + 1) })),
   };
@@ -404,11 +407,12 @@ const verify = (state: State): Transition => ({
 
 /** The same in two steps, between which anything may happen. */
 function readsSlowly(state: State, { rules }: World): Transition {
-  if (state.reading === null) return { what: 'somebody begins to read', to: { ...state, reading: readNow(state) } };
+  if (typeof state.reading === 'string')
+    return { what: 'somebody begins to read', to: { ...state, reading: readNow(state) } };
   const { reading } = state;
   const readingMs = reading.age * tickMs;
   const counts = ({ age }: Doc): boolean => rules.wasReadSince({ storedAtMs: 0, readingMs }, -age * tickMs);
-  return { what: 'somebody stores what he read', to: { ...withReading(state, reading, counts), reading: null } };
+  return { what: 'somebody stores what he read', to: { ...withReading(state, reading, counts), reading: 'stored' } };
 }
 
 function readNow(state: State): Reading {
@@ -430,17 +434,17 @@ const withReading = (state: State, { good, bad }: Reading, counts: (doc: Doc) =>
 });
 
 /**
- * An object goes bad, once, while another with its rows is good and nobody has judged it yet. What was found good since the
- * other was condemned stands alone from then on: no rule brings back the only copy.
+ * An object goes bad, once, after a reading has passed it, while another with its rows is good and nobody has judged it yet.
+ * What was found good since the other was condemned stands alone from then on: no rule brings back the only copy.
  */
 function* decays(state: State): Generator<Transition, void, void> {
   const isJudged = state.prune.doomed.length > 0 || state.flights.some(({ kind }) => kind === 'delete');
-  if (state.decayed || isJudged) return;
-  const isGood = (name: string): boolean => state.objects.includes(name) && !state.damaged.includes(name);
   const { reading } = state;
+  if (state.decayed || isJudged || typeof reading === 'string') return;
+  const isGood = (name: string): boolean => state.objects.includes(name) && !state.damaged.includes(name);
   for (const name of state.objects.filter(isGood)) {
     const hasTwin = state.objects.some((other) => other !== name && isGood(other));
-    const readSince = reading !== null && reading.since.length > 0 && reading.good.includes(name);
+    const readSince = reading.since.length > 0 && reading.good.includes(name);
     if (!hasTwin || readSince || state.docs.some(({ readGood }) => readGood.includes(name))) continue;
     yield { what: `${name} goes bad`, to: { ...state, decayed: true, damaged: [...state.damaged, name].toSorted() } };
   }
