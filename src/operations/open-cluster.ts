@@ -157,7 +157,10 @@ async function openOwn(
   }
 }
 
-/** The database alone suffices; whatever needs the repository says itself that it does not answer. */
+/**
+ * The database alone suffices, and is held to what this host remembers; whatever needs the repository says itself that it
+ * does not answer or cannot be read.
+ */
 async function documentsInRepository(
   context: OperationContext,
   { store }: Host,
@@ -167,8 +170,8 @@ async function documentsInRepository(
   try {
     return await readRepositoryDocuments(store);
   } catch (error) {
-    if (isEnclaveManagerError(error, 'repository-unreachable')) return [];
-    if (!isEnclaveManagerError(error, 'damaged')) throw error;
+    if (!isEnclaveManagerError(error)) throw error;
+    if (!['repository-unreachable', 'configuration', 'damaged'].includes(error.code)) throw error;
     context.progress.note(`warning: ${error.message} The keys in the database are used.`);
     return [];
   }
