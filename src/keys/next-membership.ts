@@ -11,12 +11,14 @@ export function nextMembership(
   keyring: OpenedKeyring,
   change: { readonly nodes: readonly MemberNode[]; readonly currentEpoch: number },
   now: Date,
+  /** A number that was given, though nothing in the keyring says so. */
+  { beyond = 0 }: { readonly beyond?: number } = {},
 ): KeyringDocument {
   const currentPath = keyringPath({ type: 'members', number: keyring.membership.number });
   const current = keyring.documents.find(({ path }) => path === currentPath);
   if (current === undefined) throw new Error(`the keyring does not hold its own ${currentPath}`);
   const taken = new Set(keyring.rejected.map(({ path }) => path));
-  let number = keyring.nextMembershipNumber;
+  let number = Math.max(keyring.nextMembershipNumber, beyond + 1);
   while (taken.has(keyringPath({ type: 'members', number }))) number += 1;
   const payload: MembersPayload = {
     number,

@@ -18,6 +18,7 @@ import { holdToMemory } from './hold-to-memory.ts';
 import type { ImportCheck } from './import-check.ts';
 import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-import.ts';
 import { openImport, type OpenedImport } from './open-import.ts';
+import { keyringPastMemory } from './past-memory.ts';
 import { requireSchema } from './require-schema.ts';
 import { rememberNode } from './remember-node.ts';
 import { rememberSequence } from './remember-sequence.ts';
@@ -70,7 +71,9 @@ async function finishIn(
   const remembered = await host.localState.read();
   const before = await open(host, database, options.trust);
   if (before === undefined) return undefined;
-  holdToMemory(remembered, before.keyring, `the import in database "${database.name}"`);
+  // Without a repository an export is believed on a person's word only, who names the cluster key.
+  const membership = before.repository !== undefined && options.trust.kind !== 'accepted';
+  holdToMemory(remembered, before.keyring, `the import in database "${database.name}"`, { membership });
   checkImportTrust(before, remembered, options.trust);
   const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
   const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
@@ -108,7 +111,8 @@ async function finishUnderLease(
   // The comparison takes long; what is sealed and signed with the keys of before would count nowhere.
   await requireCurrentKeys(keyring, { database, store: opened.repository?.store });
   context.signal.throwIfAborted();
-  const incarnation = await begin(context, database, lease, opened, checked);
+  const current = { ...opened, keyring: await keyringPastMemory(context, host, keyring) };
+  const incarnation = await begin(context, database, lease, current, checked);
   context.crashPoints.reach('import.finished');
   const { localState, sealing } = host;
   await rememberNode({ keyring, localState }, sealing);

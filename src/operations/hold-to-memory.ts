@@ -3,20 +3,42 @@ import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
 
 /**
- * A host serves the cluster that it remembers, and none from before the newest cluster key it has seen: who can write to database
- * and repository could otherwise show it another cluster that it once joined, or a time before an eviction.
+ * A host serves the cluster that it remembers, and none from before the newest cluster key or membership it has seen: who can
+ * write to database and repository could otherwise show it another cluster that it once joined, a time before an eviction, or
+ * one before hosts were enrolled.
  *
  * `remembered` was read before the keyring was: what another process of this host learns meanwhile may be newer than both.
  */
-export function holdToMemory(remembered: NodeState | undefined, keyring: OpenedKeyring, where: string): void {
+export function holdToMemory(
+  remembered: NodeState | undefined,
+  keyring: OpenedKeyring,
+  where: string,
+  { membership = true }: { readonly membership?: boolean } = {},
+): void {
   if (remembered === undefined) return;
   if (remembered.clusterId !== keyring.clusterId) throw ofAnotherCluster(remembered, keyring, where);
-  if (keyring.fingerprints.has(remembered.clusterKey)) return;
-  throw new EnclaveManagerError(
-    'forged',
-    `this host has seen the cluster key ${remembered.clusterKey}; ${where} leads only to ${keyring.fingerprint}: newer keys were deleted or hidden`,
-    { hint: 'Find the newer keyring/ documents, or a backup that carries them, and put them back.' },
-  );
+  if (!keyring.fingerprints.has(remembered.clusterKey)) {
+    throw new EnclaveManagerError(
+      'forged',
+      `this host has seen the cluster key ${remembered.clusterKey}; ${where} leads only to ${keyring.fingerprint}: newer keys were deleted or hidden`,
+      { hint: 'Find the newer keyring/ documents, or a backup that carries them, and put them back.' },
+    );
+  }
+  const hidden = membership ? describeHiddenMembership(remembered, keyring, where) : undefined;
+  if (hidden === undefined) return;
+  throw new EnclaveManagerError('forged', hidden, {
+    hint: 'Find the newer documents of keyring/members/, or a backup that carries them, and put them back. To go on without them, name the cluster key: keys status --cluster-key FINGERPRINT, where the database is lost restore run latest --cluster-key FINGERPRINT. Hosts enrolled since are then to be enrolled again.',
+  });
+}
+
+/** `undefined` where this host has seen no later membership. */
+export function describeHiddenMembership(
+  { highestMembership = 0 }: NodeState,
+  { membership: { number } }: OpenedKeyring,
+  where: string,
+): string | undefined {
+  if (number >= highestMembership) return undefined;
+  return `this host has seen membership ${highestMembership} of the cluster; ${where} leads only to membership ${number}: newer ones were deleted or hidden`;
 }
 
 export function ofAnotherCluster(

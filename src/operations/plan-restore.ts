@@ -8,8 +8,10 @@ import type { LocalState, NodeState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
+import { withCarriedMembership } from './carried-membership.ts';
 import { hasImport } from './find-import.ts';
 import { refuseHidden } from './hidden-backups.ts';
+import { describeHiddenMembership } from './hold-to-memory.ts';
 import { describeNewerKey, liveDatabaseHoldsNewestKey, nameTheKey } from './newer-key.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
@@ -108,7 +110,9 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
   };
   const newerKey = repository && (await newerKeyOf(host, repository.keyring, state, server));
   const found = obstacles(facts, catalog, 'keyring' in opened ? undefined : opened);
-  return { ...facts, obstacles: newerKey === undefined ? found : [...found, newerKey] };
+  const isBesideOwn = server?.live?.clusterId === entry.clusterId;
+  const hidden = isBesideOwn ? [] : await hiddenMembership(host, repository, catalog, state);
+  return { ...facts, obstacles: [...found, ...hidden, ...(newerKey === undefined ? [] : [newerKey])] };
 }
 
 /** A key that this host has not seen has to be in the live database, or named. */
@@ -123,6 +127,22 @@ async function newerKeyOf(
   const isLive = server !== undefined && planned?.live?.clusterId === keyring.clusterId;
   if (isLive && (await liveDatabaseHoldsNewestKey(server, keyring))) return undefined;
   return `${described.charAt(0).toUpperCase()}${described.slice(1)}. ${nameTheKey('--cluster-key FINGERPRINT')}.`;
+}
+
+/** Memberships that this host has seen, and that no backup carries either; a live database may still have them. */
+async function hiddenMembership(
+  { store, sealing, clusterKey }: PlanHost,
+  repository: Repository | undefined,
+  catalog: Catalog,
+  state: NodeState | undefined,
+): Promise<string[]> {
+  if (repository === undefined || state?.clusterId !== repository.keyring.clusterId) return [];
+  if (clusterKey === repository.keyring.fingerprint) return [];
+  const isHidden = ({ keyring }: Pick<Repository, 'keyring'>) =>
+    describeHiddenMembership(state, keyring, store.location);
+  if (isHidden(repository) === undefined) return [];
+  const described = isHidden({ keyring: await withCarriedMembership(store, repository.keyring, catalog, sealing) });
+  return described === undefined ? [] : [`${described[0]!.toUpperCase()}${described.slice(1)}.`];
 }
 
 async function tryOpen(host: PlanHost): Promise<Repository | EnclaveManagerError> {

@@ -5,7 +5,7 @@ import { ofAnotherCluster } from './hold-to-memory.ts';
 
 /**
  * Notes on this host which node it is, and the cluster key, which only ever becomes one that follows the remembered one:
- * where another process has learnt of a newer one meanwhile, that one stays. The high-water mark of the cluster is kept.
+ * where another process has learnt of a newer one meanwhile, that one stays. The high-water marks of the cluster are kept.
  *
  * `against` is what was remembered when a person decided for this keyring: where it is that still, it gives way. Otherwise
  * throws `repository-foreign` where this host belongs to another cluster.
@@ -23,7 +23,8 @@ export async function rememberNode(
       if (!leadsToMemory(keyring, before)) return before;
     }
     const highestSequence = isSame ? before.highestSequence : 0;
-    return { clusterId, nodeId, credentialId, sealingProvider, clusterKey, highestSequence };
+    const highestMembership = Math.max((isSame ? before.highestMembership : 0) ?? 0, keyring.membership.number);
+    return { clusterId, nodeId, credentialId, sealingProvider, clusterKey, highestSequence, highestMembership };
   });
 }
 
@@ -36,4 +37,16 @@ function givesWay(before: NodeState, clusterId: string, against: NodeState | und
 /** Whether a keyring is of the remembered cluster, and not from before the newest key that this host has seen. */
 export function leadsToMemory({ clusterId, fingerprints }: OpenedKeyring, remembered: NodeState): boolean {
   return remembered.clusterId === clusterId && fingerprints.has(remembered.clusterKey);
+}
+
+/** The highest number of a membership that this host has seen in force, of this cluster. */
+export async function rememberedMembership({
+  keyring,
+  localState,
+}: {
+  readonly keyring: OpenedKeyring;
+  readonly localState: LocalState;
+}): Promise<number> {
+  const state = await localState.read();
+  return state?.clusterId === keyring.clusterId ? (state.highestMembership ?? 0) : 0;
 }

@@ -16,6 +16,7 @@ import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
 import { nextRestoreId } from './next-restore-id.ts';
 import { newestKeyring, type Repository } from './open-repository.ts';
+import { keyringPastMemory } from './past-memory.ts';
 import { prepareStaging } from './prepare-staging.ts';
 import { proveNodeIfAble } from './prove-node.ts';
 import { beginReading } from './reading-time.ts';
@@ -148,7 +149,7 @@ async function buildAndSwap(
         : null;
       context.crashPoints.reach('restore.fenced');
       const beforeDatabase = live.held === undefined ? null : names.before;
-      const keyring = await keyringOfNow(host, target);
+      const keyring = await keyringOfNow(context, host, target);
       const incarnation = await prepareStaging(context, staging, { ...target, keyring }, live, {
         restoreId: chosen.restoreId,
         safetyBackupId,
@@ -178,11 +179,11 @@ async function buildAndSwap(
 }
 
 /** Whoever was enrolled or evicted while rows were loaded is that in the restored database too. */
-async function keyringOfNow({ sealing }: Host, target: RestoreTarget): Promise<OpenedKeyring> {
-  const newest = await newestKeyring(target, sealing, { clusterKey: target.keyring.fingerprint });
-  const keyring = await withLaterMembership(newest.keyring, target.keyring.documents, sealing);
+async function keyringOfNow(context: OperationContext, host: Host, target: RestoreTarget): Promise<OpenedKeyring> {
+  const newest = await newestKeyring(target, host.sealing, { clusterKey: target.keyring.fingerprint });
+  const keyring = await withLaterMembership(newest.keyring, target.keyring.documents, host.sealing);
   requireMember(keyring);
-  return keyring;
+  return await keyringPastMemory(context, host, keyring);
 }
 
 const mostNamed = 10;

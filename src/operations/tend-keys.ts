@@ -1,18 +1,24 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { finishAdvance, isAdvanceUnderWay } from './advance-keys.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
+import { goPastMemory } from './go-past-memory.ts';
 import { withKeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
+import { rememberedMembership } from './remember-node.ts';
 import { needsReseal, resealOwnCredential } from './reseal-credential.ts';
 import { isDatabaseBehind, settleKeys } from './settle-keys.ts';
 
 /**
  * What a change of the keys leaves to do, on every host that opens the cluster: finishes one that was interrupted, and
- * seals this host's credential anew. Resolves with the cluster as it is then.
+ * seals this host's credential anew; where a person named the cluster key against what this host has seen, goes on beyond that.
+ * Resolves with the cluster as it is then.
  */
 export async function tendKeys(context: OperationContext, host: Host, cluster: Cluster): Promise<Cluster> {
   if (!cluster.keyring.isMember) return cluster;
   let tended = cluster;
+  if (cluster.keyring.membership.number < (await rememberedMembership(cluster))) {
+    tended = await goPastMemory(context, host, cluster);
+  }
   if (isAdvanceUnderWay(tended.keyring) || (await isDatabaseBehind(tended))) {
     tended = await finishInterrupted(context, host, tended);
   }

@@ -20,4 +20,6 @@ export interface NodeState {
   readonly clusterKey: string;
   /** Highest authentic backup sequence this host has seen; 0 before the first. */
   readonly highestSequence: number;
+  /** Highest number of a membership that this host has seen in force; an earlier version of the program did not write it. */
+  readonly highestMembership?: number | undefined;
 }

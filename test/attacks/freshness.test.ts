@@ -203,6 +203,34 @@ describe('an earlier time of the cluster', () => {
     expect(restored).toMatchObject({ exitCode: 20, code: 'forged', message: expect.stringContaining(newer) });
     expect((await state.read())?.clusterKey).toBe(newer);
   });
+
+  it('before a membership that a host has seen is refused, until a person names the cluster key', async () => {
+    const own = await setStage();
+    const scene = new Scene(own, { database: own.host.server.liveName });
+    const state = openLocalState(scene.dataDirectory);
+    const before = (await state.read())!;
+    expect(before.highestMembership).toBe(1);
+    const { highestMembership: _, ...byAnEarlierVersion } = before;
+    await state.update(() => byAnEarlierVersion);
+    await scene.succeed('keys', 'status');
+    expect(await state.read()).toEqual(before);
+
+    await state.update(() => ({ ...before, highestMembership: 9 }));
+    const message = expect.stringMatching(/seen membership 9 of the cluster; .+ leads only to membership 1:/);
+    const refused = {
+      exitCode: 20,
+      code: 'forged',
+      message,
+      hint: expect.stringContaining('keys status --cluster-key'),
+    };
+    for (const args of [['status'], ['backup', 'create'], run])
+      expect(await scene.fail(...args)).toMatchObject(refused);
+    expect((await state.read())?.highestMembership).toBe(9);
+    await scene.succeed('keys', 'status', '--cluster-key', own.keyring.fingerprint);
+    const { document } = await scene.succeed('keys', 'status');
+    expect(document).toMatchObject({ membershipNumber: 10 });
+    expect((await state.read())?.highestMembership).toBe(10);
+  });
 });
 
 const escape = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);

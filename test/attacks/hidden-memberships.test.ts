@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { manifestPath } from '#format/layout.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import { membersSchema } from '#keys/payloads.ts';
@@ -16,7 +17,7 @@ import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts, withCluster } from '../fixtures/hosts.ts';
 import { objectFile } from '../fixtures/repository.ts';
 import { addUsers } from '../fixtures/rows.ts';
-import { Scene } from './stage.ts';
+import { expectRefused, Scene } from './stage.ts';
 
 const context = makeContext();
 const run = ['restore', 'run', 'latest', '--yes'];
@@ -114,6 +115,23 @@ describe('memberships deleted since an eviction', () => {
     await scene.succeed(...run, '--cluster-key', keyring!.fingerprint);
     const status = (await scene.succeed('keys', 'status')).document;
     expect(status).toMatchObject({ membershipNumber: 7, currentEpoch: 3, change: { interrupted: false } });
+  });
+
+  it('are missed by a host that has seen them, which goes on without them only where a person names the cluster key', async () => {
+    const scene = new Scene({ host: host! });
+    deleteIn(scene);
+    const message = /this host has seen membership 7 of the cluster; file:\S+ leads only to membership 3: newer ones/;
+    const named = ['--cluster-key', keyring!.fingerprint, '--at-least-sequence', '1'];
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run, '--at-least-sequence', '1');
+    const { document: plan } = await scene.succeed('restore', 'plan', 'latest');
+    expect(plan).toMatchObject({ obstacles: expect.arrayContaining([expect.stringMatching(/^T.*membership 7/)]) });
+
+    await scene.succeed(...run, ...named);
+    // Nobody has to name it again: the cluster went on beyond what was seen.
+    const status = (await scene.succeed('keys', 'status')).document as { membershipNumber: number };
+    expect(status.membershipNumber).toBeGreaterThan(7);
+    expect((await openLocalState(scene.dataDirectory).read())?.highestMembership).toBe(status.membershipNumber);
+    await expectEvicted(scene);
   });
 
   it('do not bring it back by a restore on a host that was off', async () => {

@@ -20,6 +20,7 @@ const nodeStateSchema = z.strictObject({
   sealingProvider: z.enum(['software', 'tpm2', 'sgx']),
   clusterKey: z.string().min(1).max(200),
   highestSequence: z.int().min(0),
+  highestMembership: z.int().min(1).optional(),
 });
 
 /** The node's state as one JSON file, `state/node.json` in the data directory. */
