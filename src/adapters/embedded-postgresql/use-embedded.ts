@@ -42,6 +42,8 @@ const pollMs = 100;
  * none is to be made, and what starting throws.
  */
 export async function useEmbedded(options: UseEmbeddedOptions): Promise<EmbeddedUse> {
+  // The lock would make a directory whose name may be mistyped.
+  if (!options.create && !existsSync(options.dataDirectory)) throw noServer(postgresDirectory(options.dataDirectory));
   const deadlineMs = options.clock.monotonicMs() + (options.waitMs ?? defaultWaitMs);
   for (;;) {
     let inUse: EnclaveManagerError;
