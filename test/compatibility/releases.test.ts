@@ -17,10 +17,10 @@ const sampleOf = (version: string): Sample =>
   JSON.parse(readFileSync(join(releases, version, 'expected.json'), 'utf8')) as Sample;
 
 /** The host of the sample as an empty machine: its key and its repository. */
-function sceneOf(version: string): Scene {
+function sceneOf(version: string, hostKey = sampleOf(version).hostKey): Scene {
   const directory = temporaryDirectory();
   mkdirSync(join(directory, 'keys'));
-  writeFileSync(join(directory, 'keys/host.key'), Buffer.from(sampleOf(version).hostKey, 'hex'), { mode: 0o600 });
+  writeFileSync(join(directory, 'keys/host.key'), Buffer.from(hostKey, 'hex'), { mode: 0o600 });
   cpSync(join(releases, version, 'repository'), join(directory, 'backups'), { recursive: true });
   return new Scene({ host: { directory } }, { remembers: false });
 }
@@ -53,6 +53,25 @@ describe.each(versions)('a repository written by version %s', (version) => {
       {},
     ]);
   });
+});
+
+const evictions = versions.flatMap((version) => {
+  if (!existsSync(join(releases, version, 'expected.json'))) return [];
+  const { members, evictedKey, clusterKey } = sampleOf(version);
+  return members === undefined || evictedKey === undefined ? [] : [{ version, members, evictedKey, clusterKey }];
+});
+
+it.each(evictions)('the host that is evicted in $version stays out', async ({ version, ...sample }) => {
+  const run = ['restore', 'run', 'latest', '--yes', '--cluster-key', sample.clusterKey];
+  expect(await sceneOf(version, sample.evictedKey).fail(...run)).toMatchObject({ exitCode: 40 });
+  // The membership that still names it, and no other.
+  const scene = sceneOf(version);
+  const others = readdirSync(scene.file('keyring/members')).filter((name) => name !== '3.json');
+  expect(others.length).toBeGreaterThanOrEqual(4);
+  scene.remove(...others.map((name) => `keyring/members/${name}`));
+  await scene.succeed(...run);
+  const { document } = await scene.succeed('node', 'list');
+  expect((document as { name: string }[]).map(({ name }) => name)).toEqual(sample.members);
 });
 
 async function secretIn({ dataDirectory, database }: Scene): Promise<string | undefined> {
