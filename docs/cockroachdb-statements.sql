@@ -325,9 +325,19 @@ SELECT tablename AS "table", concat_ws('…', '…', indexname, replace(indexdef
 
 SELECT version() AS banner, current_setting('…') AS version, current_setting('…') AS "versionNumber";
 
+SET LOCAL idle_in_transaction_session_timeout = 5000;
+
 UPDATE "node_invites" SET "sealed_mac_key" = $1 WHERE "invite_id" = $2;
 
 commit;
+
+delete from "credentials";
+
+delete from "key_epochs";
+
+delete from "key_slots";
+
+delete from "memberships";
 
 delete from "servers";
 
@@ -338,6 +348,8 @@ delete from "servers" where "server_id" = $1;
 insert into "audit_events" ("position", "event_id", "occurred_at", "type", "action", "actor", "subject", "details", "previous_hash", "hash") values ($1, …);
 
 insert into "cluster" ("singleton", "cluster_id", "state", "incarnation_number", "incarnation_random", "created_at") values ($1, …);
+
+insert into "cluster" ("singleton", "created_at", "cluster_id", "state", "incarnation_number", "incarnation_random") values ($1, …) on conflict ("singleton") do update set "cluster_id" = $7, "state" = $8, "incarnation_number" = $9, "incarnation_random" = $10;
 
 insert into "credentials" ("credential_id", "node_id", "document") values ($1, …);
 
@@ -365,17 +377,19 @@ insert into "servers" ("server_id", "node_id", "host", "process_id", "address", 
 
 select "began_at" from "operation_runs" where "kind" = $1 order by "began_at" desc limit $2 offset $3;
 
-select "counter", "incarnation_number", "incarnation_random", "holder", "expires_at", "expires_at" > clock_timestamp() as "live" from "leases" where "name" = $1 for update;
+select "cluster_id", "state", "incarnation_random", "created_at", LEAST(incarnation_number, 9007199254740991) as "incarnation_number" from "cluster";
 
-select "epoch" from "key_epochs" where "epoch" > $1 order by "epoch";
+select "epoch", "document" from "key_epochs" where "epoch" > $1 and "epoch" <= $2 order by "epoch";
+
+select "event_id" from "audit_events" where "position" >= $1 limit $2;
+
+select "incarnation_random", "holder", "expires_at", GREATEST(LEAST("counter", 9007199254740991), 0) as "counter", GREATEST(LEAST("incarnation_number", 9007199254740991), 0) as "incarnation_number", "expires_at" > clock_timestamp() as "live" from "leases" where "name" = $1 for update;
 
 select "invite_id", "sealed_mac_key" from "node_invites" where "expires_at" > clock_timestamp();
 
-select "membership_number" from "nodes" order by "membership_number" desc limit $1;
+select "node_id", "status" from "nodes";
 
-select "node_id", "status", "membership_number" from "nodes";
-
-select "position", "hash" from "audit_events" order by "position" desc limit $1;
+select "position", "hash" from "audit_events" where "position" < $1 order by "position" desc limit $2;
 
 select "singleton" from "maintenance" for share;
 
@@ -383,43 +397,43 @@ select "version" from "schema_migrations" where "version" = $1 for update;
 
 select "version", "checksum" from "schema_migrations" where "version" > $1 order by "version";
 
-select * from "audit_events" order by "position" desc limit $1;
+select * from "audit_events" where "position" <= $1 order by "position" desc limit $2;
 
 select * from "audit_events" where "position" > $1 order by "position" limit $2;
 
-select * from "audit_events" where "type" = $1 and "subject" = $2 order by "position" desc limit $3;
-
-select * from "cluster";
+select * from "audit_events" where "type" = $1 and "subject" = $2 and "position" <= $3 order by "position" desc limit $4;
 
 select * from "credentials";
 
 select * from "join_requests" where "status" = $1 and ("challenge" is null or "answer" is not null) order by "created_at", "join_request_id" limit $2;
 
-select * from "key_epochs";
+select * from "key_epochs" where "epoch" <= $1;
 
-select * from "key_slots";
+select * from "key_slots" where "epoch" <= $1;
 
 select * from "maintenance" where "expires_at" > clock_timestamp();
 
-select * from "memberships";
+select * from "memberships" where "number" <= $1;
 
 select * from "node_proofs";
 
-select * from "operation_runs" where "kind" = $1 and "began_at" <= $2 order by "began_at" desc, "run_id" desc limit $3;
+select * from "nodes" order by "name", "node_id";
 
-select * from "restores" order by "restore_id" desc;
+select * from "operation_runs" where "kind" = $1 and "began_at" <= $2 order by "began_at" desc, "run_id" desc limit $3;
 
 select * from "restores" where "restore_id" = $1;
 
-select * from "servers" where "expires_at" > clock_timestamp() order by "started_at", "server_id";
+select * from "restores" where ("backup_sequence" is null or "backup_sequence" <= $1) and ("incarnation_number" is null or "incarnation_number" <= $2) and ("replaced_incarnation_number" is null or "replaced_incarnation_number" <= $3) and ("replaced_audit_position" is null or "replaced_audit_position" <= $4) order by "restore_id" desc;
 
-select max("epoch") as "newest", count(*) as "rows" from "key_epochs";
+select * from "servers" where "expires_at" > clock_timestamp() and "process_id" >= $1 and "process_id" <= $2 order by "started_at", "server_id";
 
-select max("number") as "newest", count(*) as "rows" from "memberships";
+select distinct "membership_number" from "nodes" where "membership_number" <= $1 order by "membership_number" desc limit $2;
+
+select max("epoch") as "newest", count(*) as "rows" from "key_epochs" where "epoch" <= $1;
+
+select max("number") as "newest", count(*) as "rows" from "memberships" where "number" <= $1;
 
 start transaction isolation level serializable;
-
-update "cluster" set "incarnation_number" = $1, "incarnation_random" = $2;
 
 update "cluster" set "state" = $1;
 
@@ -455,4 +469,4 @@ update "servers" set "acknowledged_maintenance_id" = $1 where "server_id" = $2;
 
 update "servers" set "heartbeat_at" = clock_timestamp(), "expires_at" = clock_timestamp() + $1::INT8 * INTERVAL '…' where "server_id" = $2 and "expires_at" > clock_timestamp();
 
-update "write_locks" set "taken" = "taken" + $1 where "name" = $2;
+update "write_locks" set "taken" = case when "taken" = $1 then 1 else 0 end where "name" = $2;

@@ -1,5 +1,8 @@
 import { type CredentialId, isUuid, type NodeId } from '#model/identifiers.ts';
 
+/** Memberships and epochs have 32 bits. */
+export const maxKeyringNumber = 0xffff_ffff;
+
 /** Where a keyring document lies, relative to the repository root, and what its path says it is. */
 export type KeyringPlace =
   | { readonly type: 'credential'; readonly nodeId: NodeId; readonly credentialId: CredentialId }
@@ -44,5 +47,5 @@ function placeOf(path: string): KeyringPlace | undefined {
 
 function numbered(text: string, make: (value: number) => KeyringPlace): KeyringPlace | undefined {
   const value = Number(text);
-  return /^[1-9]\d{0,9}$/.test(text) && value <= 0xffff_ffff ? make(value) : undefined;
+  return /^[1-9]\d{0,9}$/.test(text) && value <= maxKeyringNumber ? make(value) : undefined;
 }

@@ -16,6 +16,12 @@ export interface LastDrill {
   readonly durationMs: number;
 }
 
+/**
+ * More lives than any database has: what is beyond it was planted. Manifests of earlier versions may hold such a number; the
+ * next life is not counted from it.
+ */
+export const maxIncarnationNumber = 2 ** 32 - 1;
+
 /** A number and 64 random bits, compared whole: which life of the database rows belong to. */
 export interface Incarnation {
   readonly number: number;

@@ -1,15 +1,18 @@
-import type { OpenedKeyring } from '#keys/keyring.ts';
-import type { Incarnation } from '#model/backup.ts';
+import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
+import { parseKeyringPath } from '#keys/keyring-paths.ts';
+import { membersSchema } from '#keys/payloads.ts';
+import { maxIncarnationNumber, type Incarnation } from '#model/backup.ts';
 import type { JsonObject } from '#model/json.ts';
 import { appendAuditEvent } from '#store/audit.ts';
-import { setIncarnation } from '#store/cluster.ts';
+import { beginClusterLife } from '#store/cluster.ts';
 import { revokeOutdatedInvites } from '#store/invites.ts';
-import { saveKeyringDocuments } from '#store/keyring-documents.ts';
-import { syncNodes } from '#store/nodes.ts';
+import { readKeyringDocuments, replaceKeyringDocuments } from '#store/keyring-documents.ts';
+import { rewriteNodes } from '#store/nodes.ts';
 import { recordRestore, type RestoreRecord } from '#store/restores.ts';
 import { resealColumns, type KnowsSealed } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
 import type { OperationContext } from './context.ts';
+import { requireOpens } from './require-opens.ts';
 
 /** How the rows of a backup came into a database. */
 export interface NewLife {
@@ -41,9 +44,12 @@ export async function beginNewLife(
   const options = { accepted: epochs, refused: 'leave', isKnown } as const;
   const { left } = await resealColumns(queries, keyring, options, context.randomness);
   noteLeft(context, left);
-  await saveKeyringDocuments(queries, keyring.documents);
-  await syncNodes(queries, keyring.membership, context);
-  await setIncarnation(queries, record.incarnation);
+  // Rows of a backup may say anything, so the keyring's tables and the cache of nodes are made anew from what is signed.
+  const documents = [...keyring.documents, ...newerMemberships(await readKeyringDocuments(queries), keyring)];
+  await replaceKeyringDocuments(queries, documents);
+  await rewriteNodes(queries, keyring.membership, context);
+  const { clusterId } = keyring;
+  await beginClusterLife(queries, { clusterId, incarnation: record.incarnation, createdAt: context.clock.now() });
   await recordRestore(queries, record);
   await appendAuditEvent(
     queries,
@@ -56,6 +62,20 @@ export async function beginNewLife(
     },
     context,
   );
+  await requireOpens(queries, { keyring, documents, record });
+}
+
+/** An authentic membership was decided in the database first: somebody killed then left it there alone. */
+function newerMemberships(inRows: readonly KeyringDocument[], keyring: OpenedKeyring): KeyringDocument[] {
+  return inRows.filter(({ path, bytes }) => {
+    const place = parseKeyringPath(path);
+    if (place?.type !== 'members' || place.number <= keyring.membership.number) return false;
+    try {
+      return membersSchema.parse(keyring.verify('members', bytes)).number === place.number;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** A value that somebody planted before the backup must not keep the rest from being restored. */
@@ -67,7 +87,14 @@ export function noteLeft({ progress }: OperationContext, left: readonly string[]
 const told = (left: readonly string[]): JsonObject =>
   left.length === 0 ? {} : { refusedSecrets: left.length, firstRefused: left.slice(0, mostNamed) };
 
-/** One more than any incarnation seen, with fresh random bits, so that two restores never make the same one. */
+/**
+ * One more than any incarnation seen, with fresh random bits, so that two restores never make the same one. Numbers that
+ * somebody planted do not count; where they fill what there is, the random bits alone tell lives apart.
+ */
 export function nextIncarnation(seen: readonly Incarnation[], random: Uint8Array): Incarnation {
-  return { number: 1 + Math.max(0, ...seen.map(({ number }) => number)), random: Buffer.from(random).toString('hex') };
+  const highest = seen.reduce(
+    (most, { number }) => (number <= maxIncarnationNumber ? Math.max(most, number) : most),
+    0,
+  );
+  return { number: Math.min(highest + 1, maxIncarnationNumber), random: Buffer.from(random).toString('hex') };
 }

@@ -2,7 +2,7 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { manifestTotals, type Manifest } from '#format/manifest.ts';
 import type { BackupSummary } from '#model/backup.ts';
 import { productVersion } from '#model/product.ts';
-import { readCluster } from '#store/cluster.ts';
+import { readOwnCluster } from '#store/cluster.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import type { Cluster } from './context.ts';
 import type { StreamedTables } from './stream-tables.ts';
@@ -19,7 +19,7 @@ export async function composeManifest(
 ): Promise<Manifest> {
   const { warnings, ...named } = given;
   const { keyring, database, server } = cluster;
-  const row = await readCluster(database.queries);
+  const row = await readOwnCluster(database.queries);
   if (row === undefined) {
     throw new EnclaveManagerError('unexpected', `database "${database.name}" lost its cluster row during the backup`);
   }

@@ -1,12 +1,14 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Manifest } from '#format/manifest.ts';
-import type { BackupId } from '#model/identifiers.ts';
+import { timedId, type BackupId } from '#model/identifiers.ts';
 import { digestKeyBytes, sumOfDigests } from '#pipeline/row-digest.ts';
 import { WorkerPool } from '#pipeline/worker-pool.ts';
 import type { Database } from '#ports/database.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
+import { migrate } from '#store/migrate.ts';
 import { type OperationContext } from './context.ts';
 import { loadBackup, type LoadedBackup } from './load-backup.ts';
+import { prepareStaging } from './prepare-staging.ts';
 import { readManifest } from './read-manifest.ts';
 import { beginReading } from './reading-time.ts';
 import { recordVerification, type VerifiedRepository } from './record-verification.ts';
@@ -22,15 +24,19 @@ export interface DrillResult {
   readonly logicalBytes: number;
 }
 
+/** The bytes may be right and the backup of no use all the same. */
+const notRestorable = ['rows-differ', 'forged', 'restore-failed'] as const;
+
 /** Room for indexes, dead space and the write-ahead log beside the rows themselves. */
 const spaceFactor = 4;
 const spaceFloorBytes = 1024 * 1024 * 1024;
 
 /**
  * Restores a backup into a private server, reads every table back, compares each with the backup by an
- * order-independent digest of its rows, removes the server, and records the result, signed: also a failure.
+ * order-independent digest of its rows, makes it ready to serve as a restore does before it swaps, removes the server, and
+ * records the result, signed: also a failure.
  *
- * Throws `rows-differ`, `damaged`, `no-space`, `no-key` and what the ports throw.
+ * Throws `rows-differ`, `damaged`, `forged`, `restore-failed`, `no-space`, `no-key` and what the ports throw.
  */
 export async function drillBackup(
   context: OperationContext,
@@ -63,7 +69,7 @@ export async function drillBackup(
       healed.map(({ name }) => name),
     );
   } catch (error) {
-    if (isEnclaveManagerError(error, 'rows-differ')) await record(false, []);
+    if (notRestorable.some((code) => isEnclaveManagerError(error, code))) await record(false, []);
     if (isEnclaveManagerError(error, 'damaged')) await record(false, await findDamage(context, repository, id));
     throw error;
   }
@@ -101,6 +107,7 @@ async function restoreAndCompare(
       const digestKey = context.randomness.bytes(digestKeyBytes);
       const loaded = await loadBackup(limited, repository, manifest, database, { digestKey });
       await compareRows(limited, manifest, database, loaded, digestKey);
+      await makeReady(limited, repository, manifest, database);
       return loaded;
     } finally {
       await database.close();
@@ -111,6 +118,34 @@ async function restoreAndCompare(
     throw error;
   } finally {
     await remove();
+  }
+}
+
+/** Whoever wrote rows before the backup may have written some with which no database could begin to serve. */
+async function makeReady(
+  context: OperationContext,
+  { keyring }: VerifiedRepository,
+  manifest: Manifest,
+  database: Database,
+): Promise<void> {
+  context.progress.phase('making it ready to serve');
+  const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
+  try {
+    await migrate(database);
+    const restored = { keyring, manifest, incarnations: [] };
+    await prepareStaging(context, database, restored, null, { restoreId, safetyBackupId: null, beforeDatabase: null });
+  } catch (error) {
+    if (isEnclaveManagerError(error) || context.signal.aborted) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    const { id } = manifest.summary;
+    throw new EnclaveManagerError(
+      'restore-failed',
+      `backup ${id} loads, but cannot be made ready to serve: ${reason}`,
+      {
+        cause: error,
+        hint: 'Restore another backup (backup list). Find out who else writes to the database.',
+      },
+    );
   }
 }
 

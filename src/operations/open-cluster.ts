@@ -1,10 +1,6 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { openKeyring, requireMember, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
-import type { Database } from '#ports/database.ts';
-import { readCluster, type ClusterRow } from '#store/cluster.ts';
-import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-documents.ts';
-import { schemaVersion } from '#store/migrate.ts';
-import { loadMigrations } from '#store/migrations.ts';
+import type { KeyringDocument } from '#keys/keyring.ts';
+import { readCluster, requirePlausible, type ClusterRow } from '#store/cluster.ts';
 import { createCluster, finishCreation } from './create-cluster.ts';
 import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
 import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
@@ -12,6 +8,7 @@ import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts
 import { finishSwap } from './finish-swap.ts';
 import { finishImport } from './finish-import.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
+import { checkSchemaIsCurrent, openClusterKeyring } from './open-database-cluster.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { rememberNode } from './remember-node.ts';
@@ -74,6 +71,7 @@ export async function openCluster(
       },
     );
   }
+  requirePlausible(row);
   const database = server.open(server.liveName);
   try {
     if (options.migrate === true) await migrateUnderLease(context, database, { waitMs: migrationWaitMs });
@@ -112,51 +110,6 @@ export async function reopenCluster(context: OperationContext, host: Host, clust
   return { ...cluster, keyring };
 }
 
-/** Documents come from database and repository together: either may have lost some, or miss the newest. */
-async function openClusterKeyring(
-  context: OperationContext,
-  found: {
-    readonly database: Database;
-    readonly row: ClusterRow;
-    readonly inRepository: readonly KeyringDocument[];
-  },
-  host: Host,
-  clusterKey: string | undefined,
-): Promise<OpenedKeyring> {
-  const { database, row, inRepository } = found;
-  const inDatabase = await readKeyringDocuments(database.queries);
-  const keyring = await openOwn(context, host, union(inDatabase, inRepository), { ...row, clusterKey });
-  if (keyring.clusterId !== row.clusterId) {
-    throw new EnclaveManagerError(
-      'forged',
-      `the keys in database "${database.name}" are of cluster ${keyring.clusterId}, its rows of cluster ${row.clusterId}`,
-    );
-  }
-  requireMember(keyring);
-  await database.transaction(async (queries) => await saveKeyringDocuments(queries, keyring.documents));
-  return keyring;
-}
-
-/**
- * Documents of another cluster that this host belongs to as well, put among ours, stop nothing: this host remembers which
- * cluster is meant. What the database says alone would not do.
- */
-async function openOwn(
-  context: OperationContext,
-  { sealing, localState }: Host,
-  documents: readonly KeyringDocument[],
-  { clusterId, clusterKey }: ClusterRow & { readonly clusterKey: string | undefined },
-): Promise<OpenedKeyring> {
-  try {
-    return await openKeyring(documents, sealing, { clusterKey });
-  } catch (error) {
-    const remembered = (await localState.read())?.clusterId;
-    if (!isEnclaveManagerError(error, 'repository-foreign') || remembered !== clusterId) throw error;
-    context.progress.note(`warning: ${error.message} Those of cluster ${clusterId} are used.`);
-    return await openKeyring(documents, sealing, { clusterId, clusterKey });
-  }
-}
-
 /**
  * The database alone suffices, and is held to what this host remembers; whatever needs the repository says itself that it
  * does not answer or cannot be read.
@@ -175,11 +128,6 @@ async function documentsInRepository(
     context.progress.note(`warning: ${error.message} The keys in the database are used.`);
     return [];
   }
-}
-
-function union(first: readonly KeyringDocument[], second: readonly KeyringDocument[]): KeyringDocument[] {
-  const seen = new Set(first.map(({ path, bytes }) => `${path}\0${bytes.toString('base64')}`));
-  return [...first, ...second.filter(({ path, bytes }) => !seen.has(`${path}\0${bytes.toString('base64')}`))];
 }
 
 /** A replayed export is checked first, and then is the cluster. */
@@ -201,20 +149,5 @@ async function refuseFilledRepository({ server, store }: Host): Promise<void> {
     {
       hint: 'See what can be restored, then restore it:\n  enclave-manager restore plan latest\n  enclave-manager restore run latest',
     },
-  );
-}
-
-async function checkSchemaIsCurrent(database: Database): Promise<void> {
-  const version = await schemaVersion(database);
-  const newest = loadMigrations().length;
-  if (version === newest) return;
-  const hint =
-    version < newest
-      ? 'Bring it forward: database migrate, or start the manager.'
-      : 'Use the release that wrote it, or a newer one.';
-  throw new EnclaveManagerError(
-    'version-incompatible',
-    `database "${database.name}" has schema version ${version}; this program works with ${newest}`,
-    { hint },
   );
 }

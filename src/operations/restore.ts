@@ -5,6 +5,7 @@ import type { BackupId } from '#model/identifiers.ts';
 import { beforeName, stagingName, type RestoreId } from '#model/restore-names.ts';
 import type { Database, SwapNames } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
+import { readAuditHead } from '#store/audit.ts';
 import { migrate } from '#store/migrate.ts';
 import { updateRestore } from '#store/restores.ts';
 import { bringKeysToRepository } from './bring-keys.ts';
@@ -16,8 +17,9 @@ import { inspectLive, type Live } from './inspect-live.ts';
 import { loadBackup } from './load-backup.ts';
 import { nextRestoreId } from './next-restore-id.ts';
 import { newestKeyring, type Repository } from './open-repository.ts';
+import { openAsEverybody } from './open-database-cluster.ts';
 import { keyringPastMemory } from './past-memory.ts';
-import { prepareStaging } from './prepare-staging.ts';
+import { prepareStaging, type Replaced, type RestoreFacts } from './prepare-staging.ts';
 import { proveNodeIfAble } from './prove-node.ts';
 import { beginReading } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
@@ -149,12 +151,8 @@ async function buildAndSwap(
         : null;
       context.crashPoints.reach('restore.fenced');
       const beforeDatabase = live.held === undefined ? null : names.before;
-      const keyring = await keyringOfNow(context, host, target);
-      const incarnation = await prepareStaging(context, staging, { ...target, keyring }, live, {
-        restoreId: chosen.restoreId,
-        safetyBackupId,
-        beforeDatabase,
-      });
+      const facts = { restoreId: chosen.restoreId, safetyBackupId, beforeDatabase };
+      const incarnation = await makeReady(context, host, staging, target, live, facts);
       context.crashPoints.reach('restore.prepared');
       await staging.close();
       const notAfter = await swapDeadline(live, fenced);
@@ -178,12 +176,34 @@ async function buildAndSwap(
   }
 }
 
+/** What begins to serve has the keys of today, and opens by what every command opens it with. */
+async function makeReady(
+  context: OperationContext,
+  host: Host,
+  staging: Database,
+  target: RestoreTarget,
+  live: Live,
+  facts: RestoreFacts,
+): Promise<Incarnation> {
+  const keyring = await keyringOfNow(context, host, target);
+  const incarnations = target.catalog.backups.map(({ entry }) => entry.incarnation);
+  const restored = { ...target, keyring, incarnations };
+  const incarnation = await prepareStaging(context, staging, restored, await replacedBy(live), facts);
+  await openAsEverybody(context, host, staging, keyring);
+  return incarnation;
+}
+
 /** Whoever was enrolled or evicted while rows were loaded is that in the restored database too. */
 async function keyringOfNow(context: OperationContext, host: Host, target: RestoreTarget): Promise<OpenedKeyring> {
   const newest = await newestKeyring(target, host.sealing, { clusterKey: target.keyring.fingerprint });
   const keyring = await withLaterMembership(newest.keyring, target.keyring.documents, host.sealing);
   requireMember(keyring);
   return await keyringPastMemory(context, host, keyring);
+}
+
+async function replacedBy({ held }: Live): Promise<Replaced | null> {
+  if (held === undefined) return null;
+  return { incarnation: held.cluster.incarnation, audit: await readAuditHead(held.database.queries) };
 }
 
 const mostNamed = 10;

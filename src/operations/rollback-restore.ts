@@ -9,7 +9,7 @@ import { readAuditHead } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
 import { commitBefore } from '#store/commit-deadline.ts';
 import { migrate } from '#store/migrate.ts';
-import { newestMembershipOfNodes } from '#store/nodes.ts';
+import { membershipsOfNodes } from '#store/nodes.ts';
 import type { Queries } from '#store/tables.ts';
 import { beginNewLife, nextIncarnation } from './begin-new-life.ts';
 import type { Cluster, OperationContext } from './context.ts';
@@ -148,12 +148,12 @@ async function reviveBefore(
   }
 }
 
-/** The one that was current by the membership that these rows are from: an authentic one. */
+/** The one that was current by the membership that these rows are from: the newest authentic one that they name. */
 async function epochsOfRows(queries: Queries, keyring: OpenedKeyring): Promise<number[]> {
-  const number = await newestMembershipOfNodes(queries);
-  if (number === undefined) return [];
-  const path = keyringPath({ type: 'members', number });
-  const document = keyring.documents.find((each) => each.path === path);
-  if (document === undefined) return [];
-  return [membersSchema.parse(keyring.verify('members', document.bytes)).currentEpoch];
+  const documents = new Map(keyring.documents.map(({ path, bytes }) => [path, bytes]));
+  for (const number of await membershipsOfNodes(queries)) {
+    const document = documents.get(keyringPath({ type: 'members', number }));
+    if (document !== undefined) return [membersSchema.parse(keyring.verify('members', document)).currentEpoch];
+  }
+  return [];
 }

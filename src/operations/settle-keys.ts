@@ -4,7 +4,7 @@ import type { AuditEvent } from '#model/audit-event.ts';
 import { appendAuditEvents, listAuditEvents } from '#store/audit.ts';
 import { revokeOutdatedInvites } from '#store/invites.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
-import { newestMembershipOfNodes, syncNodes } from '#store/nodes.ts';
+import { membershipsOfNodes, syncNodes } from '#store/nodes.ts';
 import { resealColumns, type ResealOptions } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
 import { noteLeft } from './begin-new-life.ts';
@@ -43,7 +43,7 @@ export async function settleKeys(
 
 /** The rows are from before the newest membership, as when somebody put an older database back by hand. */
 export async function isDatabaseBehind({ database, keyring }: Cluster): Promise<boolean> {
-  const newest = await newestMembershipOfNodes(database.queries);
+  const [newest] = await membershipsOfNodes(database.queries);
   return newest !== undefined && newest < keyring.membership.number;
 }
 

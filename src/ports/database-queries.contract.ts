@@ -23,9 +23,20 @@ export function databaseQueriesContract(scope: ContractScope): void {
       ]);
     });
 
-    it('refuse an int8 that no number can hold, and go on', async () => {
-      const database = await scope.openFresh();
-      await expect(sql`SELECT 9007199254740993::int8`.execute(database.queries)).rejects.toThrow('9007199254740993');
+    it('refuse an int8 that no number can hold and a time that no Date can, with their place, and go on', async () => {
+      const database = await scope.openFresh(
+        'CREATE TABLE t (number int8, numbers int8[], at timestamptz); INSERT INTO t VALUES (9007199254740993, ARRAY[-9007199254740993]::int8[], $$infinity$$)',
+      );
+      const failed = async (column: string): Promise<unknown> =>
+        await sql`SELECT ${sql.ref(column)} FROM t`.execute(database.queries).catch((error: unknown) => error);
+      for (const [column, value] of [
+        ['number', '9007199254740993'],
+        ['numbers', '-9007199254740993'],
+        ['at', 'Infinity'],
+      ] as const) {
+        const message = expect.stringContaining(`t.${column} in the database is ${value}`) as string;
+        expect(await failed(column)).toMatchObject({ code: 'damaged', message });
+      }
       expect(await valueOf(database, sql`SELECT 1::int8 AS value`)).toBe(1);
     });
 

@@ -59,7 +59,10 @@ export interface SwapNames {
 /** One database: typed queries for the manager's own tables, and the bulk paths of backup and restore. */
 export interface Database {
   readonly name: string;
-  /** Queries; the table types are the store's. int8 arrives as number, timestamptz as Date, bytea as Buffer. */
+  /**
+   * Queries; the table types are the store's. int8 arrives as number, timestamptz as Date, bytea as Buffer; a value that these
+   * cannot hold is `damaged`, with its table, column and value.
+   */
   readonly queries: Kysely<unknown>;
   /** JSON with which a worker thread opens its own connection (see `worker.ts`). Holds the password: never log it. */
   readonly connection: DatabaseConnection;

@@ -4,6 +4,7 @@ import { backendOf, type RunningBackends } from './running-backends.ts';
 import { describeOptions, type SessionOptions } from './connection-options.ts';
 import { isLostConnection, toDatabaseError } from './database-errors.ts';
 import { clientConfig, queryLimits } from './session.ts';
+import { readable } from './value-types.ts';
 
 /** A bounded pool whose failures are typed errors and whose lost connections are replaced, never fatal. */
 export interface QueryPool {
@@ -51,7 +52,7 @@ async function checkOut(pool: pg.Pool, location: string, running: RunningBackend
   let lost = false;
   const query = async <R extends object>(text: string, parameters?: readonly unknown[]): Promise<pg.QueryResult<R>> => {
     try {
-      return await client.query<R>(text, parameters === undefined ? undefined : [...parameters]);
+      return readable(await client.query<R>(text, parameters === undefined ? undefined : [...parameters]), text);
     } catch (error) {
       lost ||= isLostConnection(error);
       throw toDatabaseError(error, location);

@@ -2,7 +2,7 @@ import pg from 'pg';
 import type { PostgresqlOptions, SessionOptions, TlsOptions } from './connection-options.ts';
 import { describeOptions } from './connection-options.ts';
 import { toDatabaseError } from './database-errors.ts';
-import { valueTypes } from './value-types.ts';
+import { readable, valueTypes } from './value-types.ts';
 
 export interface SessionLimits {
   readonly connectTimeoutMs: number;
@@ -87,7 +87,8 @@ export async function connectSession(client: pg.Client, location: string): Promi
     client,
     rows: async <R extends object>(text: string, parameters?: readonly unknown[]) => {
       try {
-        return (await client.query<R>(text, parameters === undefined ? undefined : [...parameters])).rows;
+        const result = await client.query<R>(text, parameters === undefined ? undefined : [...parameters]);
+        return readable(result, text).rows;
       } catch (error) {
         throw toDatabaseError(error, location);
       }

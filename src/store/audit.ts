@@ -41,14 +41,53 @@ export async function appendAuditEvents(
   return head;
 }
 
+/**
+ * The newest event. Where somebody planted one at a position after which none can come, the last before the first gap: the
+ * chain goes on there, and whoever verifies it meets what was planted.
+ */
 export async function readAuditHead(queries: Queries): Promise<AuditHead> {
-  const row = await tablesOf(queries)
+  const newest = await eventsBefore(queries, Number.MAX_SAFE_INTEGER).executeTakeFirst();
+  if (newest === undefined) return emptyHead;
+  const head = (await hasUnreachable(queries)) ? await lastBeforeGap(queries) : newest;
+  return head === undefined ? emptyHead : { position: head.position, hash: head.hash.toString('hex') };
+}
+
+const eventsBefore = (queries: Queries, position: number) =>
+  tablesOf(queries)
     .selectFrom('audit_events')
     .select(['position', 'hash'])
+    .where('position', '<', position)
     .orderBy('position', 'desc')
+    .limit(1);
+
+async function hasUnreachable(queries: Queries): Promise<boolean> {
+  const row = await tablesOf(queries)
+    .selectFrom('audit_events')
+    .select('event_id')
+    .where('position', '>=', Number.MAX_SAFE_INTEGER)
     .limit(1)
     .executeTakeFirst();
-  return row === undefined ? emptyHead : { position: row.position, hash: row.hash.toString('hex') };
+  return row !== undefined;
+}
+
+/** Reads every position: only somebody who writes where he may not makes it run. */
+async function lastBeforeGap(queries: Queries) {
+  return await tablesOf(queries)
+    .selectFrom('audit_events as event')
+    .select(['event.position', 'event.hash'])
+    .where('event.position', '<', Number.MAX_SAFE_INTEGER)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('audit_events as next')
+            .select('next.event_id')
+            .where(({ eb, ref }) => eb('next.position', '=', eb(ref('event.position'), '+', 1))),
+        ),
+      ),
+    )
+    .orderBy('event.position')
+    .limit(1)
+    .executeTakeFirst();
 }
 
 /**
@@ -93,6 +132,8 @@ export async function listAuditEvents(queries: Queries, filter: AuditFilter = {}
   if (filter.since !== undefined) query = query.where('occurred_at', '>=', filter.since);
   if (filter.until !== undefined) query = query.where('occurred_at', '<', filter.until);
   if (filter.before !== undefined) query = query.where('position', '<', filter.before);
+  // One that was planted beyond them must not keep the others from being shown; `verifyAuditChain` tells of it.
+  query = query.where('position', '<=', Number.MAX_SAFE_INTEGER);
   const limit = Math.min(Math.max(filter.limit ?? 100, 1), eventsPerPage);
   const rows = await query.orderBy('position', 'desc').limit(limit).execute();
   return rows.map(fromRow);
@@ -118,7 +159,8 @@ async function* auditEventsFrom(queries: Queries): AsyncGenerator<RecordedAuditE
 async function lockAuditLog(queries: Queries): Promise<void> {
   await tablesOf(queries)
     .updateTable('write_locks')
-    .set((eb) => ({ taken: eb('taken', '+', 1) }))
+    // Another number than before, whatever somebody wrote there.
+    .set((eb) => ({ taken: eb.case().when('taken', '=', 0).then(1).else(0).end() }))
     .where('name', '=', 'audit-log')
     .execute();
 }

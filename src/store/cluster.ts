@@ -1,5 +1,7 @@
+import { sql } from 'kysely';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { Incarnation } from '#model/backup.ts';
+import { plantedValue } from '#errors/planted-value.ts';
+import { maxIncarnationNumber, type Incarnation } from '#model/backup.ts';
 import type { ClusterId } from '#model/identifiers.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
@@ -11,9 +13,16 @@ export interface ClusterRow {
   readonly createdAt: Date;
 }
 
-/** `undefined` before a cluster is created. */
+/**
+ * `undefined` before a cluster is created. Whoever serves or backs up uses `readOwnCluster`; a restore must be able to look at
+ * what it replaces, whatever somebody wrote there: a number beyond what can be read is the highest that can.
+ */
 export async function readCluster(queries: Queries): Promise<ClusterRow | undefined> {
-  const row = await tablesOf(queries).selectFrom('cluster').selectAll().executeTakeFirst();
+  const row = await tablesOf(queries)
+    .selectFrom('cluster')
+    .select(['cluster_id', 'state', 'incarnation_random', 'created_at'])
+    .select(sql<number>`LEAST(incarnation_number, ${sql.lit(Number.MAX_SAFE_INTEGER)})`.as('incarnation_number'))
+    .executeTakeFirst();
   if (row === undefined) return undefined;
   return {
     clusterId: row.cluster_id,
@@ -21,6 +30,19 @@ export async function readCluster(queries: Queries): Promise<ClusterRow | undefi
     incarnation: { number: row.incarnation_number, random: row.incarnation_random },
     createdAt: row.created_at,
   };
+}
+
+/** The same, if it is a cluster that this program wrote. Throws `damaged` for an incarnation that somebody planted. */
+export async function readOwnCluster(queries: Queries): Promise<ClusterRow | undefined> {
+  const row = await readCluster(queries);
+  if (row !== undefined) requirePlausible(row);
+  return row;
+}
+
+/** What a backup would carry on is refused, and not only by who reads it. */
+export function requirePlausible({ incarnation: { number } }: Pick<ClusterRow, 'incarnation'>): void {
+  if (number >= 1 && number <= maxIncarnationNumber) return;
+  throw plantedValue('cluster.incarnation_number', String(number));
 }
 
 /** Fails where there is a cluster already. */
@@ -43,13 +65,22 @@ export async function markClusterReady(queries: Queries): Promise<void> {
   expectCluster(result.numUpdatedRows);
 }
 
-/** Begins a new life of the database; leases taken from now on carry it in their fencing tokens. */
-export async function setIncarnation(queries: Queries, incarnation: Incarnation): Promise<void> {
-  const result = await tablesOf(queries)
-    .updateTable('cluster')
-    .set({ incarnation_number: incarnation.number, incarnation_random: incarnation.random })
-    .executeTakeFirst();
-  expectCluster(result.numUpdatedRows);
+/**
+ * Begins a new life of the database; leases taken from now on carry it in their fencing tokens. Whose database it is, and that
+ * its keys are whole, says the keyring, and not a row that came with a backup.
+ */
+export async function beginClusterLife(queries: Queries, life: Omit<ClusterRow, 'state'>): Promise<void> {
+  const facts = {
+    cluster_id: life.clusterId,
+    state: 'ready' as const,
+    incarnation_number: life.incarnation.number,
+    incarnation_random: life.incarnation.random,
+  };
+  await tablesOf(queries)
+    .insertInto('cluster')
+    .values({ singleton: true, created_at: life.createdAt, ...facts })
+    .onConflict((conflict) => conflict.column('singleton').doUpdateSet(facts))
+    .execute();
 }
 
 function expectCluster(updatedRows: bigint): void {

@@ -1,15 +1,22 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { KeyringDocument } from '#keys/keyring-entry.ts';
-import { keyringPath, parseKeyringPath, type KeyringPlace } from '#keys/keyring-paths.ts';
+import { plantedValueHint } from '#errors/planted-value.ts';
+import { keyringPath, maxKeyringNumber, parseKeyringPath, type KeyringPlace } from '#keys/keyring-paths.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
-/** Every document in the database, sorted by path. */
+const keyringTables = ['memberships', 'credentials', 'key_epochs', 'key_slots'] as const;
+
+/** Every document in the database, sorted by path. What has a number that no path can name is none. */
 export async function readKeyringDocuments(queries: Queries): Promise<KeyringDocument[]> {
   const tables = tablesOf(queries);
-  const memberships = await tables.selectFrom('memberships').selectAll().execute();
+  const memberships = await tables
+    .selectFrom('memberships')
+    .selectAll()
+    .where('number', '<=', maxKeyringNumber)
+    .execute();
   const credentials = await tables.selectFrom('credentials').selectAll().execute();
-  const epochs = await tables.selectFrom('key_epochs').selectAll().execute();
-  const slots = await tables.selectFrom('key_slots').selectAll().execute();
+  const epochs = await tables.selectFrom('key_epochs').selectAll().where('epoch', '<=', maxKeyringNumber).execute();
+  const slots = await tables.selectFrom('key_slots').selectAll().where('epoch', '<=', maxKeyringNumber).execute();
   const stored: [KeyringPlace, Buffer][] = [
     ...memberships.map((row) => placed({ type: 'members', number: row.number }, row.document)),
     ...credentials.map((row) => placed({ type: 'credential', ...ownerOf(row) }, row.document)),
@@ -27,10 +34,12 @@ export async function readKeyMark(queries: Queries): Promise<string> {
   const [members] = await tables
     .selectFrom('memberships')
     .select(({ fn }) => [fn.max('number').as('newest'), fn.countAll<number>().as('rows')])
+    .where('number', '<=', maxKeyringNumber)
     .execute();
   const [epochs] = await tables
     .selectFrom('key_epochs')
     .select(({ fn }) => [fn.max('epoch').as('newest'), fn.countAll<number>().as('rows')])
+    .where('epoch', '<=', maxKeyringNumber)
     .execute();
   return [members, epochs].map((each) => `${each?.newest ?? 0} of ${each?.rows ?? 0}`).join(', ');
 }
@@ -43,11 +52,17 @@ export async function saveKeyringDocuments(queries: Queries, documents: readonly
     if (present === undefined) await insertDocument(queries, document);
     else if (!present.equals(document.bytes)) {
       throw new EnclaveManagerError('forged', `${document.path} is in the database with other contents`, {
-        hint: 'Keyring documents never change. Compare the repository with the database before you trust either.',
+        hint: `Keyring documents never change: somebody else wrote it there. ${plantedValueHint}`,
       });
     }
     known.set(document.path, document.bytes);
   }
+}
+
+/** Makes the tables hold these documents and nothing else: what rows brought along beside them counts for nothing. */
+export async function replaceKeyringDocuments(queries: Queries, documents: readonly KeyringDocument[]): Promise<void> {
+  for (const table of keyringTables) await tablesOf(queries).deleteFrom(table).execute();
+  for (const document of documents) await insertDocument(queries, document);
 }
 
 async function insertDocument(queries: Queries, { path, bytes: document }: KeyringDocument): Promise<void> {

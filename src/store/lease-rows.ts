@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Incarnation } from '#model/backup.ts';
 import { readCluster } from './cluster.ts';
@@ -21,6 +22,9 @@ export interface LeaseRequest {
   readonly ttlMs: number;
 }
 
+const readableNumber = (column: 'counter' | 'incarnation_number') =>
+  sql<number | null>`GREATEST(LEAST(${sql.ref(column)}, ${sql.lit(Number.MAX_SAFE_INTEGER)}), 0)`;
+
 const noIncarnation: Incarnation = { number: 0, random: '0'.repeat(16) };
 /** The step of a transaction that takes a free or expired lease; nothing renews it afterwards (see `holdLease`). */
 export async function takeLease(queries: Queries, { name, holder, ttlMs }: LeaseRequest): Promise<LeaseToken> {
@@ -33,7 +37,8 @@ export async function takeLease(queries: Queries, { name, holder, ttlMs }: Lease
     .execute();
   const row = await lockLease(queries, name);
   if (row?.live === true) throw leaseHeld(name, row.holder, row.expires_at);
-  const counter = (row?.counter ?? 0) + 1;
+  // One beyond all counting was planted; who may write that may write any token.
+  const counter = ((row?.counter ?? 0) % Number.MAX_SAFE_INTEGER) + 1;
   await tables
     .updateTable('leases')
     .set({
@@ -83,7 +88,8 @@ export async function readLease(queries: Queries, name: string): Promise<LeaseSt
 async function lockLease(queries: Queries, name: string) {
   return await tablesOf(queries)
     .selectFrom('leases')
-    .select(['counter', 'incarnation_number', 'incarnation_random', 'holder', 'expires_at'])
+    .select(['incarnation_random', 'holder', 'expires_at'])
+    .select([readableNumber('counter').as('counter'), readableNumber('incarnation_number').as('incarnation_number')])
     .select(({ eb }) => eb('expires_at', '>', serverNow).as('live'))
     .where('name', '=', name)
     .forUpdate()

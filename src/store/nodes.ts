@@ -1,5 +1,6 @@
 import type { NodeId } from '#model/identifiers.ts';
 import { statusInMembership, type NodeStatus } from '#model/node.ts';
+import { maxKeyringNumber } from '#keys/keyring-paths.ts';
 import type { Membership } from '#keys/membership.ts';
 import type { Clock } from '#ports/clock.ts';
 import { tablesOf, type Queries } from './tables.ts';
@@ -24,9 +25,18 @@ export async function syncNodes(
   membership: Membership,
   ports: { readonly clock: Clock },
 ): Promise<NodeId[]> {
+  if ((await membershipsOfNodes(queries)).some((number) => number > membership.number)) return [];
+  return await rewriteNodes(queries, membership, ports);
+}
+
+/** The same whatever membership the rows say that they are from: rows of a backup may say anything. */
+export async function rewriteNodes(
+  queries: Queries,
+  membership: Membership,
+  ports: { readonly clock: Clock },
+): Promise<NodeId[]> {
   const tables = tablesOf(queries);
-  const rows = await tables.selectFrom('nodes').select(['node_id', 'status', 'membership_number']).execute();
-  if (rows.some((row) => row.membership_number > membership.number)) return [];
+  const rows = await tables.selectFrom('nodes').select(['node_id', 'status']).execute();
   const statuses = new Map(rows.map((row) => [row.node_id, row.status]));
   const now = ports.clock.now();
   for (const node of membership.nodes) {
@@ -52,15 +62,19 @@ export async function syncNodes(
   return [...statuses].filter(([, status]) => status !== 'DEACTIVATED').map(([nodeId]) => nodeId);
 }
 
-/** The number of the membership that the rows are from; `undefined` without rows. */
-export async function newestMembershipOfNodes(queries: Queries): Promise<number | undefined> {
-  const row = await tablesOf(queries)
+const mostMemberships = 1000;
+
+/** The numbers of the memberships that the rows are from, newest first; those that none can have were planted. */
+export async function membershipsOfNodes(queries: Queries): Promise<number[]> {
+  const rows = await tablesOf(queries)
     .selectFrom('nodes')
     .select('membership_number')
+    .distinct()
+    .where('membership_number', '<=', maxKeyringNumber)
     .orderBy('membership_number', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row?.membership_number;
+    .limit(mostMemberships)
+    .execute();
+  return rows.map((row) => row.membership_number);
 }
 
 /** By name, then id; deactivated ones too. */

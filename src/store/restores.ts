@@ -61,10 +61,23 @@ export async function readRestore(queries: Queries, restoreId: string): Promise<
   return row === undefined ? undefined : fromRow(row);
 }
 
-/** Newest first: the first is the one that this database came from, older ones came with the backup. */
+const numberColumns = [
+  'backup_sequence',
+  'incarnation_number',
+  'replaced_incarnation_number',
+  'replaced_audit_position',
+] as const;
+
+/**
+ * Newest first: the first is the one that this database came from, older ones came with the backup. A row with a number that
+ * no restore has is no record, and must not hide those that are.
+ */
 export async function listRestores(queries: Queries): Promise<RestoreRecord[]> {
-  const rows = await tablesOf(queries).selectFrom('restores').selectAll().orderBy('restore_id', 'desc').execute();
-  return rows.map(fromRow);
+  let query = tablesOf(queries).selectFrom('restores').selectAll();
+  for (const column of numberColumns) {
+    query = query.where(({ eb, or }) => or([eb(column, 'is', null), eb(column, '<=', Number.MAX_SAFE_INTEGER)]));
+  }
+  return (await query.orderBy('restore_id', 'desc').execute()).map(fromRow);
 }
 
 function toRow(record: RestoreRecord): Tables['restores'] {

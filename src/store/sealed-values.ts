@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { EpochKeys } from '#keys/epoch-keys.ts';
 import { sha256Hex } from '#keys/keyring-entry.ts';
-import { keyringPath, parseKeyringPath } from '#keys/keyring-paths.ts';
+import { maxKeyringNumber, parseKeyringPath } from '#keys/keyring-paths.ts';
 import { openColumn, sealColumn, sealedColumnEpoch, type ColumnPlace } from '#keys/sealed-column.ts';
 import type { Randomness } from '#ports/randomness.ts';
 import { tablesOf, type Queries } from './tables.ts';
@@ -24,19 +24,18 @@ export async function requireNewestEpoch(queries: Queries, keys: ColumnKeys): Pr
     .selectFrom('key_epochs')
     .select(['epoch', 'document'])
     .where('epoch', '>', keys.currentEpoch.epoch)
+    .where('epoch', '<=', maxKeyringNumber)
     .orderBy('epoch')
     .execute();
   const { epochs = [], seen } = keys;
   // By bytes: in a place where junk lay, the cluster's own document may lie by now.
   const isJunk = (epoch: number, document: Buffer): boolean =>
     !epochs.includes(epoch) && seen?.has(sha256Hex(document)) === true;
-  if (later.every(({ epoch, document }) => isJunk(epoch, document) || !isEpochNumber(epoch))) return;
+  if (later.every(({ epoch, document }) => isJunk(epoch, document))) return;
   throw new EnclaveManagerError('lease-held', 'the keys of the cluster are being changed; nothing was written', {
     hint: 'Run the command again; keys status shows what is still to do.',
   });
 }
-
-const isEpochNumber = (epoch: number): boolean => parseKeyringPath(keyringPath({ type: 'epoch', epoch })) !== undefined;
 
 /** Epochs in whose place lies what the cluster did not sign, so that they are none: whoever writes rows must not stop us with them. */
 export function junkEpochs({ epochs = [], rejected = [] }: ColumnKeys): ReadonlySet<number> {

@@ -70,6 +70,9 @@ export async function liveServers(queries: Queries): Promise<LiveServer[]> {
     .selectFrom('servers')
     .selectAll()
     .where('expires_at', '>', serverNow)
+    // No process has another number; whoever planted a row must not keep those that are from being seen.
+    .where('process_id', '>=', 0)
+    .where('process_id', '<=', Number.MAX_SAFE_INTEGER)
     .orderBy('started_at')
     .orderBy('server_id')
     .execute();

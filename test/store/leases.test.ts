@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '#ports/database.ts';
 import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
-import { insertCluster, setIncarnation } from '#store/cluster.ts';
+import { beginClusterLife, insertCluster, readCluster } from '#store/cluster.ts';
 import { holdLease, type Lease } from '#store/held-lease.ts';
 import { readLease, requireLease, takeLease, type LeaseToken } from '#store/lease-rows.ts';
 import { acquireLease } from '#store/leases.ts';
@@ -153,7 +153,8 @@ describe('a held lease', () => {
     const { database } = await clusterDatabase();
     const lease = await acquire(database, 'host-a');
     await lease.release();
-    await database.transaction((queries) => setIncarnation(queries, { number: 4, random: 'f'.repeat(16) }));
+    const row = await readCluster(database.queries);
+    await beginClusterLife(database.queries, { ...row!, incarnation: { number: 4, random: 'f'.repeat(16) } });
     await tablesOf(database).updateTable('leases').set({ counter: 0 }).execute();
     await take(database, 'host-b', 60_000);
     const stale = holdLease(database, lease.token, 60_000);

@@ -9,8 +9,8 @@ export const backupDrill = defineCommand({
   verb: 'drill',
   summary: 'restore a backup into a scratch database and compare every row',
   description: `Starts a private database, restores the backup into it the way a real restore does, reads every table back,
-compares it with the backup and removes the database. The signed result, with the time it took, is stored in the
-repository: it is the proof that this backup can be restored.
+compares it with the backup, makes it ready to serve as a restore does, and removes the database. The signed result, with
+the time it took, is stored in the repository: it is the proof that this backup can be restored.
 
 Needs the repository, the key of this host and free disk of about four times the data. Touches no other database.`,
   arguments: [backupArgument],
@@ -23,6 +23,7 @@ Needs the repository, the key of this host and free disk of about four times the
     'forged',
     'no-key',
     'version-incompatible',
+    'restore-failed',
     'rows-differ',
     'not-permitted',
     'interrupted',

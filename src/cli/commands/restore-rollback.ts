@@ -20,6 +20,7 @@ Needs the database and the key of this host. Takes no backup of what it discards
     'not-found',
     'lease-held',
     'database-unreachable',
+    'damaged',
     'no-key',
     'version-incompatible',
     'not-permitted',
