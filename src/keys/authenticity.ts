@@ -49,6 +49,17 @@ export async function authenticateAside(
   return parsePayload(document);
 }
 
+/**
+ * Whether the cluster signed a document with the key of an earlier generation and does not count it any more: it was not
+ * there when that generation ended, or a host that was evicted then made it later. Nothing can tell which.
+ */
+export function isDisowned(clusterId: ClusterId, history: KeyHistory, type: DocumentType, bytes: Uint8Array): boolean {
+  const document = parseOwn(clusterId, type, bytes);
+  const generation = claimedGeneration(history, type, document);
+  if (generation === history.newest.generation || history.acceptedPast.has(sha256Hex(bytes))) return false;
+  return isSignedBy(document, generation.keyGeneration, generation.publicKey);
+}
+
 function parseOwn(clusterId: ClusterId, type: DocumentType, bytes: Uint8Array): UnverifiedDocument {
   const document = parseDocument(bytes, type);
   if (document.clusterId === clusterId) return document;

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { ClusterId, CredentialId, NodeId } from '#model/identifiers.ts';
-import { authenticate, authenticateAside } from './authenticity.ts';
+import { authenticate, authenticateAside, isDisowned } from './authenticity.ts';
 import { deriveCatalogCacheKey, deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
 import type { KeyHistory } from './generations.ts';
 import type { KeyringDocument, RejectedDocument } from './keyring-entry.ts';
@@ -55,6 +55,11 @@ export interface OpenedKeyring {
   verify(type: DocumentType, bytes: Uint8Array): unknown;
   /** The same for one of many: rejects with what `verify` throws, and leaves this thread free meanwhile. */
   verifyAside(type: 'manifest' | 'verification', bytes: Uint8Array): Promise<unknown>;
+  /**
+   * Whether an earlier generation signed a document that does not count any more, because it was not there when that
+   * generation ended. Throws as `verify` does for what cannot be read or is another cluster's.
+   */
+  isDisowned(type: 'manifest', bytes: Uint8Array): boolean;
   /** Throws `not-permitted` on a host that is not a member, `no-key` where the signing key cannot be opened. */
   sign(type: DocumentType, payload: object): Buffer;
   /**
@@ -135,6 +140,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     epochsOpenableBy: (node) => epochsOpenableBy(parts, node),
     verify: (type, bytes) => authenticate(clusterId, history, type, bytes).payload,
     verifyAside: (type, bytes) => authenticateAside(clusterId, history, type, bytes),
+    isDisowned: (type, bytes) => isDisowned(clusterId, history, type, bytes),
     sign: (type, payload) => signDocument(type, clusterId, payload, [signer()]),
     catalogCacheKey: () => catalogCacheKey(parts),
     wrapRootKeys: (recipient) => wrapRootKeys(parts, recipient, signer()),

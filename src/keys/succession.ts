@@ -26,12 +26,13 @@ export function replacesKeysOf(
 export function couldReplaceKeysOf(keyring: OpenedKeyring, document: KeyringDocument): boolean {
   const place = parseKeyringPath(document.path);
   if (place?.type !== 'epoch' || keyring.seen.has(sha256Hex(document.bytes))) return false;
-  if (place.epoch > keyring.newestEpoch) return true;
+  const isBeyond = place.epoch > keyring.newestEpoch;
   return recordsOf(document, keyring.clusterId).some(
     ({ previous }) =>
-      previous !== undefined &&
-      previous.keyGeneration >= keyring.sealedGeneration &&
-      keyring.fingerprints.has(previous.fingerprint),
+      isBeyond ||
+      (previous !== undefined &&
+        previous.keyGeneration >= keyring.sealedGeneration &&
+        keyring.fingerprints.has(previous.fingerprint)),
   );
 }
 

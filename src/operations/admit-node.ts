@@ -14,6 +14,7 @@ import { completeKeyring } from './adopt-repository.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import type { HardwareTrust } from './hardware-trust.ts';
 import { proveHardware } from './prove-hardware.ts';
+import { closeBegunEpochs } from './store-keys.ts';
 
 /**
  * Decides waiting join requests until one is admitted; a running manager does this all the time, one manager at a time:
@@ -94,7 +95,10 @@ async function admit(
 ): Promise<void> {
   const members = documents.at(-1)!;
   await lease.assertHeld();
-  if (store !== undefined) await completeKeyring(store, documents.slice(0, -1));
+  if (store !== undefined) {
+    await closeBegunEpochs(store, keyring, { check: () => lease.assertHeld() });
+    await completeKeyring(store, documents.slice(0, -1));
+  }
   context.crashPoints.reach('admit.slots-written');
   context.signal.throwIfAborted();
   await database.transaction(async (queries) => {

@@ -65,6 +65,7 @@ async function commit(
 ): Promise<boolean> {
   if (store === undefined) {
     context.crashPoints.reach('advance-keys.slots-written');
+    context.crashPoints.reach('advance-keys.committing');
     await database.transaction(async (queries) => {
       await fence.require(queries);
       await saveKeyringDocuments(queries, documents);
@@ -72,7 +73,11 @@ async function commit(
   } else {
     if (!(await putAndReadBack(store, documents.slice(0, -1), fence))) return false;
     context.crashPoints.reach('advance-keys.slots-written');
-    if (!(await putAndReadBack(store, documents.slice(-1), fence))) return false;
+    const check = async (): Promise<void> => {
+      await fence.check();
+      context.crashPoints.reach('advance-keys.committing');
+    };
+    if (!(await putAndReadBack(store, documents.slice(-1), { check }))) return false;
   }
   context.crashPoints.reach('advance-keys.epoch-written');
   return true;

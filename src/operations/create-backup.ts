@@ -1,6 +1,5 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { manifestPath } from '#format/layout.ts';
-import { encodeManifest, type Manifest } from '#format/manifest.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Manifest } from '#format/manifest.ts';
 import type { BackupKind, Verified } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -13,6 +12,7 @@ import { BackupAge } from './backup-age.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import { cancellable } from './cancellable.ts';
 import { checkMarker } from './check-marker.ts';
+import { commitManifest } from './commit-manifest.ts';
 import { composeManifest } from './compose-manifest.ts';
 import { confirmListed, confirmObjects } from './confirm-objects.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
@@ -29,6 +29,7 @@ import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
 import { requireStore } from './require-store.ts';
 import { maxPasses, notRetained, retainReused, withoutObjects } from './retain-objects.ts';
 import { noteStrangeTables } from './strange-tables.ts';
+import { closeBegunEpochs } from './store-keys.ts';
 import { streamTables, type StreamedTables } from './stream-tables.ts';
 
 export interface BackupResult {
@@ -85,7 +86,7 @@ export async function backUpUnderLease(
   const id = timedId(startedAt, context.randomness.bytes(6));
   const age = await BackupAge.begin(context.clock, cluster.database.queries);
 
-  const { catalog, known } = await lookAtRepository(context, cluster, store);
+  const { catalog, known } = await lookAtRepository(context, cluster, store, options.lease);
   const { streamed, reading, usable, schemaVersion: schema } = await streamRetained(context, cluster, store, known);
   await confirmObjects(context, store, streamed.objects);
 
@@ -100,7 +101,7 @@ export async function backUpUnderLease(
     schemaVersion: schema,
     warnings: await emptiedTables(store, cluster.keyring, catalog, streamed.tables),
   });
-  await commit(context, store, cluster, { manifest, lease: options.lease, age });
+  await commitManifest(context, store, cluster, { manifest, lease: options.lease, age });
   await confirmListed(context, store, manifest);
   await recordReading(context, store, cluster, { id, reading, streamed });
   await rememberSequence(cluster, sequence);
@@ -119,10 +120,12 @@ async function lookAtRepository(
   context: OperationContext,
   { keyring, database }: Cluster,
   store: ObjectStore,
+  lease: Lease,
 ): Promise<{ readonly catalog: Catalog; readonly known: KnownObjects }> {
   context.progress.phase('looking at the repository');
   await checkMarker(store, keyring);
   await requireCurrentKeys(keyring, { database, store });
+  await closeBegunEpochs(store, keyring, { check: () => lease.assertHeld() });
   await completeKeyring(store, keyring.documents);
   // First: what prune deletes while the rest is read was condemned before.
   const condemned = condemnedNames(await readCondemned(store, keyring));
@@ -204,27 +207,6 @@ async function countAgain(context: OperationContext, snapshot: Snapshot, streame
   }
 }
 
-/** From here on the backup exists. Only a holder of the live lease may do this, and not long after it looked at the repository. */
-async function commit(
-  context: OperationContext,
-  store: ObjectStore,
-  cluster: Cluster,
-  { manifest, lease, age }: { readonly manifest: Manifest; readonly lease: Lease; readonly age: BackupAge },
-): Promise<void> {
-  const bytes = encodeManifest(cluster.keyring, manifest, context.randomness);
-  context.signal.throwIfAborted();
-  await lease.assertHeld();
-  // Last, so that no pause between the two goes unnoticed.
-  await age.assertYoung();
-  if ((await store.put(manifestPath(manifest.summary.id), bytes)) === 'exists') {
-    throw new EnclaveManagerError(
-      'unexpected',
-      `a backup named ${manifest.summary.id} exists already; nothing was replaced`,
-    );
-  }
-  context.crashPoints.reach('backup.manifest-written');
-}
-
 interface Reading {
   readonly id: BackupId;
   readonly reading: ReadingTime;
@@ -239,8 +221,19 @@ async function recordReading(
 ): Promise<void> {
   const objects = streamed.stored.map(({ object }) => object.name);
   const outcome = { backups: [id], level: 'new-chunks' as const, begun: reading, passed: true, objects };
-  await recordVerification(context, { store, keyring }, outcome);
+  try {
+    await recordVerification(context, { store, keyring }, outcome);
+  } catch (error) {
+    throw isEnclaveManagerError(error, 'lease-held') ? listedUnverified(id, error) : error;
+  }
   context.crashPoints.reach('backup.verified');
+}
+
+/** It was listed while the lease was held, so that new keys accept it. */
+function listedUnverified(id: BackupId, { message }: EnclaveManagerError): EnclaveManagerError {
+  return new EnclaveManagerError('lease-held', `backup ${id} is listed, but not as verified: ${message}`, {
+    hint: `Read it back: backup verify ${id}.`,
+  });
 }
 
 /** Chunks stored now were read back now; the reused ones when a verification last read them. */

@@ -1,8 +1,8 @@
 import { chunkIdOf, type KeptObjects } from '#model/prune-rules.ts';
 import type { CatalogBackup } from './read-catalog.ts';
 
-/** What the given backups name. */
-export function keptObjectsOf(backups: readonly CatalogBackup[]): KeptObjects {
+/** What the given manifests name. */
+export function keptObjectsOf(backups: readonly Pick<CatalogBackup, 'objects'>[]): KeptObjects {
   const names = new Set<string>();
   const byId = new Map<string, string | string[]>();
   for (const { objects } of backups) {

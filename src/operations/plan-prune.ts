@@ -7,6 +7,7 @@ import { decideRetention, type KeepReason, type RetentionPolicy } from '#model/r
 import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { OperationContext } from './context.ts';
+import { sortRejected, type DisownedManifest } from './disowned-manifests.ts';
 import { describeForks } from './forks.ts';
 import { lostRows } from './emptied-tables.ts';
 import { refuseHidden } from './hidden-backups.ts';
@@ -36,6 +37,8 @@ export interface PrunePlan {
   readonly catalog: Catalog;
   readonly kept: readonly CatalogBackup[];
   readonly removed: readonly CatalogBackup[];
+  /** No backups, but what they name stays as well. */
+  readonly disowned: readonly DisownedManifest[];
   readonly reasons: ReadonlyMap<BackupId, readonly KeepReason[]>;
   readonly forks: readonly string[];
   /** Tables that are empty now and whose rows would go with the removed backups; each a sentence. */
@@ -44,7 +47,8 @@ export interface PrunePlan {
 
 /**
  * Decides which backups go. Changes nothing. Stops with the error of the first manifest that is not authentic: what it
- * would name cannot be known, and so not what may go; and with `forged` where newer backups are hidden.
+ * would name cannot be known, and so not what may go; and with `forged` where newer backups are hidden. A manifest that new
+ * keys disowned is passed over.
  */
 export async function planPrune(
   context: OperationContext,
@@ -53,21 +57,30 @@ export async function planPrune(
 ): Promise<PrunePlan> {
   const { store, keyring } = repository;
   context.progress.phase('looking at the backups');
-  const catalog = await readWholeCatalog(repository);
+  const { catalog, disowned } = await readWholeCatalog(repository);
+  for (const { path } of disowned) context.progress.note(`warning: ${path} ${isNoBackup}`);
   const decisions = decideRetention(catalog.backups.map(retainable), policy, context.clock.now());
   const reasons = new Map(decisions.map((decision) => [decision.id, decision.reasons]));
   const stays = ({ entry }: CatalogBackup): boolean => reasons.get(entry.id)?.length !== 0;
   const kept = catalog.backups.filter(stays);
   const removed = catalog.backups.filter((backup) => !stays(backup));
   const forks = describeForks(catalog);
-  return { catalog, kept, removed, reasons, forks, lostRows: await lostRows(store, keyring, kept, removed) };
+  const lost = await lostRows(store, keyring, kept, removed);
+  return { catalog, kept, removed, disowned, reasons, forks, lostRows: lost };
 }
 
+const isNoBackup =
+  'is no backup: it came after the keys had changed, or was hidden while they did. What it names is kept until you move it away.';
+
 /** The catalogue, if nothing is missing from it or wrong in it. */
-export async function readWholeCatalog(repository: PrunedRepository): Promise<Catalog> {
+export async function readWholeCatalog(
+  repository: PrunedRepository,
+): Promise<{ readonly catalog: Catalog; readonly disowned: readonly DisownedManifest[] }> {
   const { store, keyring } = repository;
   const catalog = await readCatalog(store, keyring);
-  const wrong = catalog.rejected.find(({ path }) => path.startsWith(backupsPrefix));
+  const rejected = catalog.rejected.filter(({ path }) => path.startsWith(backupsPrefix));
+  const { disowned, unreadable } = await sortRejected(store, keyring, rejected);
+  const [wrong] = unreadable;
   if (wrong !== undefined) {
     throw new EnclaveManagerError(wrong.code, `${wrong.path} is no backup of this cluster: ${wrong.reason}`, {
       hint: 'Nothing more is removed while it lies there, because what it needs is not known. Put it back from a copy, or move it away.',
@@ -78,7 +91,7 @@ export async function readWholeCatalog(repository: PrunedRepository): Promise<Ca
     { where: store.location, newest: catalog.highestSequence, existed },
     'Find the newer backups; until then nothing is removed, because they may need it. A new backup ends this too.',
   );
-  return catalog;
+  return { catalog, disowned };
 }
 
 function retainable({ entry }: CatalogBackup) {

@@ -26,6 +26,7 @@ import { condemnedNames, readCondemned } from './read-condemned.ts';
 import { recordedRun } from './recorded-run.ts';
 import { removeUnderLease, type Removal } from './removal.ts';
 import { requireStore } from './require-store.ts';
+import { closeBegunEpochs } from './store-keys.ts';
 import { surveyObjects, tallyOf, type ObjectSurvey, type Tally } from './survey-objects.ts';
 
 export interface PruneOptions extends PruneSettings {
@@ -64,7 +65,7 @@ export async function previewPrune(
 ): Promise<PruneResult> {
   const plan = await planPrune(context, repository, settings);
   const documents = await readCondemned(repository.store, repository.keyring);
-  const kept = keptObjectsOf(plan.kept);
+  const kept = keptObjectsOf([...plan.kept, ...plan.disowned]);
   context.progress.phase('listing objects');
   const survey = await surveyObjects(context, repository.store, kept, condemnedNames(documents));
   // The store's time is known only to who stores something; for a preview this host's will do.
@@ -122,6 +123,7 @@ async function pruneUnderLease(
   const removal = { lease, store };
   await checkMarker(store, keyring);
   await requireCurrentKeys(keyring, { database: cluster.database, store });
+  await closeBegunEpochs(store, keyring, { check: () => lease.assertHeld() });
   const plan = await planPrune(context, repository, options);
   refuseLostRows(plan, options);
   for (const fork of plan.forks) context.progress.note(`warning: ${fork}; both are kept`);
@@ -130,13 +132,15 @@ async function pruneUnderLease(
   const documents = await readCondemned(store, keyring);
   for (const sentence of documents.rejected) context.progress.note(`warning: ${sentence}`);
   context.progress.phase('listing objects');
-  const survey = await surveyObjects(context, store, keptObjectsOf(plan.kept), condemnedNames(documents));
+  const surveyed = keptObjectsOf([...plan.kept, ...plan.disowned]);
+  const survey = await surveyObjects(context, store, surveyed, condemnedNames(documents));
   const now = await condemn(context, repository, lease, [...survey.unreferenced.keys()]);
   context.crashPoints.reach('prune.condemned');
 
   // Again: a backup that began before this prune may have been listed since.
-  const catalog = await readWholeCatalog(repository);
-  const facts: PruneFacts = { catalog, kept: keptObjectsOf(catalog.backups), now, graceMs: options.graceMs };
+  const { catalog, disowned } = await readWholeCatalog(repository);
+  const kept = keptObjectsOf([...catalog.backups, ...disowned]);
+  const facts: PruneFacts = { catalog, kept, now, graceMs: options.graceMs };
   const deletion = await deleteCondemned(context, repository, removal, survey, facts);
   const idle = findIdleVerifications(catalog.backups, catalog.verifications, now, options.graceMs);
   for (const { path } of idle) {

@@ -11,6 +11,7 @@ import { requireCurrentKeys } from './current-keys.ts';
 import { rememberIfFailed } from './remembered-failures.ts';
 import { admissionLease, type OperationContext } from './context.ts';
 import type { ReadingTime } from './reading-time.ts';
+import { closeBegunEpochs } from './store-keys.ts';
 
 /** A repository whose backups are verified, with the live database where there is one and nothing else keeps its keys from changing. */
 export interface VerifiedRepository {
@@ -61,6 +62,7 @@ async function signAndStore(
 ): Promise<void> {
   // Reading takes long; what is signed with the keys of before would count nowhere.
   await requireCurrentKeys(keyring, { store });
+  if (lease !== undefined) await closeBegunEpochs(store, keyring, { check: () => lease.assertHeld() });
   const verificationId = timedId(context.clock.now(), context.randomness.bytes(6));
   const facts = { at: begun.at, readingMs: begun.elapsedMs(), drill: null, ...outcome };
   const sorted = { objects: outcome.objects?.toSorted() ?? null, bad: outcome.bad?.toSorted() ?? [] };

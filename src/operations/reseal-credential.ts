@@ -10,7 +10,7 @@ import type { Cluster, Host, OperationContext } from './context.ts';
 import { withKeyFence, type KeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
 import { publishMembership } from './publish-membership.ts';
-import { putAndReadBack } from './store-keys.ts';
+import { closeBegunEpochs, putAndReadBack } from './store-keys.ts';
 
 /** This host's sealed credential still holds an earlier cluster key, of which an evicted host can make a second successor. */
 export const needsReseal = (keyring: OpenedKeyring): boolean =>
@@ -29,6 +29,7 @@ async function reseal(context: OperationContext, host: Host, cluster: Cluster, f
   const { keyring, store, database } = cluster;
   const { documents } = await resealCredential(keyring, { ...context, sealing: host.sealing });
   await requireOpens(host, keyring, documents);
+  if (store !== undefined) await closeBegunEpochs(store, keyring, fence);
   if (store !== undefined && !(await putAndReadBack(store, documents.slice(0, -1), fence))) {
     throw new EnclaveManagerError('damaged', `the resealed credential could not be read back from ${store.location}`);
   }

@@ -8,6 +8,7 @@ import type { Database } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
 import type { KeyFence } from './key-fence.ts';
+import { listBounded } from './list-bounded.ts';
 
 /**
  * Stores documents one after the other and reads all of them back; `false` when something else lies under one of the
@@ -16,7 +17,7 @@ import type { KeyFence } from './key-fence.ts';
 export async function putAndReadBack(
   store: ObjectStore,
   documents: readonly KeyringDocument[],
-  fence: KeyFence,
+  fence: Pick<KeyFence, 'check'>,
 ): Promise<boolean> {
   for (const { path, bytes } of documents) {
     await fence.check();
@@ -52,34 +53,56 @@ function notThere(path: string, where: string): EnclaveManagerError {
 
 const abandoned = Buffer.from('{"abandoned":true}');
 
+/** Above the newest epoch; a cluster leaves one for each change of keys that was interrupted since the last one. */
+const maxBegun = 1000;
+
 /**
- * The lowest number above the newest epoch under which nothing is stored. Numbers at which somebody began and did not
- * commit are closed first: a process that was stopped just before its commit, and comes back, then finds the place taken
- * instead of making a second successor of the same key. Where it came back since the keyring was opened, and committed:
- * `lease-held`.
+ * Closes the epochs at which somebody began new keys and did not commit them: who was stopped just before, and comes back,
+ * then finds the place taken. Call it under a lease that keeps everybody else from changing the keys, before something is
+ * signed that such a late commit would not know of. Where the commit came first: `lease-held`. Resolves with every key
+ * below `keyring/epochs/`.
  */
+export async function closeBegunEpochs(
+  store: ObjectStore,
+  keyring: OpenedKeyring,
+  fence: Pick<KeyFence, 'check'>,
+): Promise<readonly string[]> {
+  const stored: string[] = [];
+  for await (const { key } of listBounded(store, `${keyringPrefix}epochs/`)) stored.push(key);
+  const begun = epochsOf(stored, ({ type }) => type === 'slot');
+  const ended = epochsOf(stored, ({ type }) => type === 'epoch');
+  const later = [...new Set([...begun, ...ended])].filter((epoch) => epoch > keyring.newestEpoch);
+  if (later.length > maxBegun) throw tooManyBegun(store, later.length);
+  for (const epoch of later) {
+    if (ended.has(epoch)) continue;
+    await fence.check();
+    await store.put(keyringPath({ type: 'epoch', epoch }), abandoned);
+  }
+  for (const epoch of later) await refuseSuccessor(store, keyring, epoch);
+  return stored;
+}
+
+function tooManyBegun({ location }: ObjectStore, count: number): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'damaged',
+    `${location} has ${count} key epochs that were begun and never came to be`,
+    {
+      hint: 'No cluster leaves so many: move away what was put below keyring/epochs/, keep it as evidence, and run the command again.',
+    },
+  );
+}
+
+/** The lowest number above the newest epoch under which nothing is stored; closes what others began. Throws as that does. */
 export async function freeEpoch(
   store: ObjectStore | undefined,
   database: Database,
   keyring: OpenedKeyring,
   fence: KeyFence,
 ): Promise<number> {
-  const { newestEpoch } = keyring;
-  const stored: string[] = [];
-  if (store !== undefined) for await (const { key } of store.list(`${keyringPrefix}epochs/`)) stored.push(key);
+  const stored = store === undefined ? [] : await closeBegunEpochs(store, keyring, fence);
   const rows = (await readKeyringDocuments(database.queries)).map(({ path }) => path);
-  const begun = epochsOf(stored, ({ type }) => type === 'slot');
-  const ended = epochsOf(stored, ({ type }) => type === 'epoch');
-  for (const epoch of begun) {
-    if (epoch <= newestEpoch || ended.has(epoch)) continue;
-    await fence.check();
-    await store?.put(keyringPath({ type: 'epoch', epoch }), abandoned);
-  }
-  for (const epoch of new Set([...begun, ...ended])) {
-    if (store !== undefined && epoch > newestEpoch) await refuseSuccessor(store, keyring, epoch);
-  }
   const taken = epochsOf([...stored, ...rows], () => true);
-  let epoch = newestEpoch + 1;
+  let epoch = keyring.newestEpoch + 1;
   while (taken.has(epoch)) epoch += 1;
   return epoch;
 }

@@ -17,8 +17,8 @@ records the objects that no backup needs any more. At least one grace later (ENC
 repository) it deletes what was recorded and is still not needed. Without a policy every backup stays.
 
 The newest backup, the newest that was read back, the newest that was drilled and both sides of a fork always stay. Backups
-that were never read back count for nothing. It stops where a manifest is not authentic, where newer backups are hidden,
-and where a table is empty now whose rows would be in no backup any more.
+that were never read back count for nothing. It stops where a manifest cannot be read or is not authentic, where newer
+backups are hidden, and where a table is empty now whose rows would be in no backup any more.
 
 Needs the database, the repository and the key of this host; --dry-run needs no database and changes nothing.`,
   options: [
