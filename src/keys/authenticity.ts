@@ -7,6 +7,7 @@ import {
   isSignedBy,
   isSignedByAside,
   parseDocument,
+  parseNewerDocument,
   parsePayload,
   type UnverifiedDocument,
 } from './signed-document.ts';
@@ -58,6 +59,24 @@ export function isDisowned(clusterId: ClusterId, history: KeyHistory, type: Docu
   const generation = claimedGeneration(history, type, document);
   if (generation === history.newest.generation || history.acceptedPast.has(sha256Hex(bytes))) return false;
   return isSignedBy(document, generation.keyGeneration, generation.publicKey);
+}
+
+/**
+ * Whether a document that this program is too old to read is the cluster's all the same. Anybody can write a higher number into
+ * a file; only such a document is worth stopping for.
+ */
+export function isNewerOfCluster(
+  clusterId: ClusterId,
+  history: KeyHistory,
+  type: DocumentType,
+  bytes: Uint8Array,
+): boolean {
+  const document = parseNewerDocument(bytes, type);
+  const [signature] = document?.signatures ?? [];
+  const generation = signature && history.generations.get(signature.keyGeneration);
+  if (document?.clusterId !== clusterId || generation === undefined) return false;
+  const counts = generation === history.newest.generation || history.acceptedPast.has(sha256Hex(bytes));
+  return counts && isSignedBy(document, generation.keyGeneration, generation.publicKey);
 }
 
 function parseOwn(clusterId: ClusterId, type: DocumentType, bytes: Uint8Array): UnverifiedDocument {

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { ClusterId, CredentialId, NodeId } from '#model/identifiers.ts';
-import { authenticate, authenticateAside, isDisowned } from './authenticity.ts';
+import { authenticate, authenticateAside, isDisowned, isNewerOfCluster } from './authenticity.ts';
 import { deriveCatalogCacheKey, deriveEpochKeys, type EpochKeys } from './epoch-keys.ts';
 import type { KeyHistory } from './generations.ts';
 import type { KeyringDocument, RejectedDocument } from './keyring-entry.ts';
@@ -60,6 +60,8 @@ export interface OpenedKeyring {
    * generation ended. Throws as `verify` does for what cannot be read or is another cluster's.
    */
   isDisowned(type: 'manifest', bytes: Uint8Array): boolean;
+  /** Whether a document for which `verify` throws `version-incompatible` is the cluster's, written by a newer version. */
+  isNewerOfCluster(type: DocumentType, bytes: Uint8Array): boolean;
   /** Throws `not-permitted` on a host that is not a member, `no-key` where the signing key cannot be opened. */
   sign(type: DocumentType, payload: object): Buffer;
   /**
@@ -141,6 +143,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     verify: (type, bytes) => authenticate(clusterId, history, type, bytes).payload,
     verifyAside: (type, bytes) => authenticateAside(clusterId, history, type, bytes),
     isDisowned: (type, bytes) => isDisowned(clusterId, history, type, bytes),
+    isNewerOfCluster: (type, bytes) => isNewerOfCluster(clusterId, history, type, bytes),
     sign: (type, payload) => signDocument(type, clusterId, payload, [signer()]),
     catalogCacheKey: () => catalogCacheKey(parts),
     wrapRootKeys: (recipient) => wrapRootKeys(parts, recipient, signer()),

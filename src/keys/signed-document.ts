@@ -117,6 +117,19 @@ export function parseDocument(bytes: Uint8Array, expectedType: DocumentType): Un
   return document;
 }
 
+/**
+ * The envelope of a document of a newer format that keeps the members and the signature of this one, as formats do that leave the
+ * marker's version as it is; `undefined` for anything else.
+ */
+export function parseNewerDocument(bytes: Uint8Array, expectedType: DocumentType): UnverifiedDocument | undefined {
+  const text = decodeText(bytes, expectedType);
+  const parsed = documentSchema.safeParse(parseJson(text, expectedType));
+  if (!parsed.success || parsed.data.type !== expectedType) return undefined;
+  const { formatVersion, clusterId, payload, signatures } = parsed.data;
+  const document = { type: expectedType, formatVersion, clusterId, payloadText: payload, signatures };
+  return formatVersion > documentFormatVersion && spelled(document) === text ? document : undefined;
+}
+
 /** Signs `payload` with every signer, in ascending order of generation. */
 export function signDocument(
   type: DocumentType,

@@ -7,6 +7,9 @@ import { documentLimits, type DocumentType } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { OperationContext } from './context.ts';
 import { listBounded } from './list-bounded.ts';
+import { refuseNewer } from './refuse-newer.ts';
+
+const unreadable: readonly string[] = ['damaged', 'forged', 'version-incompatible'];
 
 const places: readonly { readonly prefix: string; readonly type: DocumentType }[] = [
   { prefix: markerPath, type: 'marker' },
@@ -17,7 +20,8 @@ const places: readonly { readonly prefix: string; readonly type: DocumentType }[
 
 /**
  * Digests of everything that the cluster has signed until now and that still counts: what later generations accept of the
- * earlier ones. Whatever is forgotten here is lost, so a store that does not answer ends it, and so does a newer format.
+ * earlier ones. Whatever is forgotten here is lost, so a store that does not answer ends it, and so does what a newer version
+ * of the program signed.
  */
 export async function readAcceptedPast(
   context: OperationContext,
@@ -46,13 +50,15 @@ async function* authenticIn(
 ): AsyncGenerator<string> {
   for await (const { key } of listBounded(store, prefix)) {
     context.signal.throwIfAborted();
+    let bytes: Buffer | undefined;
     try {
-      const bytes = await store.get(key, { maxBytes: documentLimits[type] });
+      bytes = await store.get(key, { maxBytes: documentLimits[type] });
       if (bytes === undefined) continue;
       keyring.verify(type, bytes);
       yield sha256Hex(bytes);
     } catch (error) {
-      if (!isEnclaveManagerError(error) || !['damaged', 'forged'].includes(error.code)) throw error;
+      if (!isEnclaveManagerError(error) || !unreadable.includes(error.code)) throw error;
+      if (error.code === 'version-incompatible') refuseNewer(keyring, type, key, bytes);
       context.progress.note(`${key} does not count with the new keys: ${error.message}`);
     }
   }

@@ -4,6 +4,7 @@ import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { nextMembership } from '#keys/next-membership.ts';
 import { membersSchema, type MemberNode } from '#keys/payloads.ts';
 import type { NodeId } from '#model/identifiers.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { requireCurrentColumns } from '#store/sealed-values.ts';
 import { readAcceptedPast } from './accepted-past.ts';
@@ -12,7 +13,10 @@ import { checkMarker } from './check-marker.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import type { KeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
+import { refuseHidden } from './hidden-backups.ts';
 import { publishMembership } from './publish-membership.ts';
+import { readCatalog } from './read-catalog.ts';
+import { rememberedSequence } from './remember-sequence.ts';
 import { settleKeys } from './settle-keys.ts';
 import { confirmInBoth, freeEpoch, putAndReadBack } from './store-keys.ts';
 import { refuseUnseenRepository } from './used-repository.ts';
@@ -26,6 +30,24 @@ export const isMember = ({ membership }: OpenedKeyring, nodeId: NodeId): boolean
 
 const maxAttempts = 16;
 
+/** What a person accepts to lose by new keys: every backup beyond this sequence that the repository does not show. */
+export interface AcceptedLoss {
+  readonly atLeastSequence?: number | undefined;
+}
+
+/** A backup that is hidden now would not be on the list of what counts, and so never be one again. */
+async function refuseMissingBackups(
+  cluster: Cluster & { readonly store: ObjectStore },
+  { atLeastSequence }: AcceptedLoss,
+): Promise<void> {
+  const { store, keyring } = cluster;
+  const { highestSequence: newest } = await readCatalog(store, keyring);
+  refuseHidden(
+    { where: store.location, newest, existed: atLeastSequence ?? (await rememberedSequence(cluster)) },
+    `Put the missing backups back: with new keys they would never count again. To lose them: --at-least-sequence ${newest}.`,
+  );
+}
+
 /**
  * Commits the next key generation with an epoch of its own. The slots come first, each read back; the epoch document is the
  * commit. Killed before, the cluster has the keys it had; killed after, `finishAdvance` goes on, on any remaining host: the
@@ -34,13 +56,14 @@ const maxAttempts = 16;
 export async function beginAdvance(
   context: OperationContext,
   cluster: Cluster,
-  evicted: readonly NodeId[],
+  { evicted, accepted }: { readonly evicted: readonly NodeId[]; readonly accepted: AcceptedLoss },
   fence: KeyFence,
 ): Promise<void> {
   const { keyring, store, database } = cluster;
   await refuseUnseenRepository(cluster);
   if (store !== undefined) {
     await checkMarker(store, keyring);
+    await refuseMissingBackups({ ...cluster, store }, accepted);
     await completeKeyring(store, keyring.documents);
   }
   // Sealed anew, it would count from then on; and once the new keys are committed there is no way back.

@@ -1,6 +1,6 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
-import { beginAdvance, finishAdvance, isAdvanceUnderWay } from './advance-keys.ts';
+import { type AcceptedLoss, beginAdvance, finishAdvance, isAdvanceUnderWay } from './advance-keys.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import { withKeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
@@ -28,6 +28,7 @@ export async function changeKeys(
   host: Host,
   cluster: Cluster,
   decide: (keyring: OpenedKeyring, resumed: boolean) => readonly NodeId[] | undefined,
+  accepted: AcceptedLoss,
 ): Promise<KeyChange> {
   const changed = await withKeyFence(context, cluster.database, 'everything', async (inner, fence) => {
     let opened = await reopenCluster(inner, host, cluster);
@@ -35,7 +36,7 @@ export async function changeKeys(
     if (resumed) opened = await finishAdvance(inner, host, opened, fence);
     const evicted = decide(opened.keyring, resumed);
     if (evicted === undefined) return opened;
-    await beginAdvance(inner, opened, evicted, fence);
+    await beginAdvance(inner, opened, { evicted, accepted }, fence);
     return await finishAdvance(inner, host, await reopenCluster(inner, host, opened), fence);
   });
   return keyChangeOf((await tendKeysIfPossible(context, host, changed)).keyring);

@@ -26,6 +26,7 @@ import type { ReadingTime } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
 import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
+import { refuseNewerIn } from './refuse-newer.ts';
 import { requireStore } from './require-store.ts';
 import { maxPasses, notRetained, retainReused, withoutObjects } from './retain-objects.ts';
 import { noteStrangeTables } from './strange-tables.ts';
@@ -131,6 +132,7 @@ async function lookAtRepository(
   const condemned = condemnedNames(await readCondemned(store, keyring));
   const catalog = await readCatalog(store, keyring);
   refuseUnreadable(catalog);
+  await refuseNewerIn(store, keyring, catalog);
   return { catalog, known: await readKnownObjects(store, catalog, condemned) };
 }
 

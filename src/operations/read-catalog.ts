@@ -9,6 +9,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import { type FoldedVerifications, foldVerifications, timeByStore } from '#model/verified.ts';
 import { withRememberedFailures } from './remembered-failures.ts';
 import type { ObjectTable } from './object-table.ts';
+import { byPlausibleSequence } from './plausible-sequence.ts';
 import {
   readRecord,
   type ManifestFacts,
@@ -57,8 +58,10 @@ export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | u
  * there may be millions of entries, and who lists backups needs none.
  */
 export function catalogOf(keyring: OpenedKeyring | undefined, record: RepositoryRecord): Catalog {
-  const { table, manifests } = record;
-  const folded = foldRecord(record);
+  const { table } = record;
+  const { plausible: manifests, rejected } =
+    keyring === undefined ? untold(record) : byPlausibleSequence(record.manifests);
+  const folded = foldRecord({ ...record, manifests });
   const authentic = keyring === undefined ? 'unknown' : true;
   const openers = keyring === undefined ? () => [] : openersBy(keyring);
   const backups = manifests.map(({ facts: { summary, objects } }): CatalogBackup => {
@@ -76,7 +79,7 @@ export function catalogOf(keyring: OpenedKeyring | undefined, record: Repository
   const verifications = once(() => record.verifications.map((document) => spelledOut(table, document)));
   return {
     backups: backups.toSorted((a, b) => newestFirst(a.entry, b.entry)),
-    rejected: record.rejected,
+    rejected: [...record.rejected, ...rejected],
     get badObjects() {
       return badObjects();
     },
@@ -89,6 +92,8 @@ export function catalogOf(keyring: OpenedKeyring | undefined, record: Repository
     highestSequence: keyring === undefined ? 0 : highestOf(manifests.map(({ facts }) => facts)),
   };
 }
+
+const untold = ({ manifests }: RepositoryRecord) => ({ plausible: manifests, rejected: [] });
 
 function foldRecord({ table, manifests, verifications, missing = [] }: RepositoryRecord): FoldedVerifications {
   const numbers = (places: Uint32Array): Uint32Array => table.numbersOfNames(places);

@@ -5,6 +5,7 @@ import type { OpenedKeyring } from '#keys/keyring.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { listBounded } from './list-bounded.ts';
+import { refuseNewer } from './refuse-newer.ts';
 
 /** A condemned document as it lies in the repository. */
 export interface StoredCondemned extends Condemned {
@@ -19,19 +20,24 @@ export interface CondemnedDocuments {
   readonly rejected: readonly string[];
 }
 
-/** What prune has recorded to delete. A document that this cluster did not sign condemns nothing. */
+/**
+ * What prune has recorded to delete. A document that this cluster did not sign condemns nothing; one that a newer version of the
+ * program signed throws `version-incompatible`.
+ */
 export async function readCondemned(store: ObjectStore, keyring: OpenedKeyring): Promise<CondemnedDocuments> {
   const documents: StoredCondemned[] = [];
   const rejected: string[] = [];
   for await (const { key, modifiedAt } of listBounded(store, condemnedPrefix)) {
+    let bytes: Buffer | undefined;
     try {
       const id = parseCondemnedPath(key);
       if (id === undefined) throw new EnclaveManagerError('forged', 'not the name of a condemned document');
-      const bytes = await store.get(key, { maxBytes: documentLimits.condemned });
+      bytes = await store.get(key, { maxBytes: documentLimits.condemned });
       if (bytes !== undefined) documents.push({ ...openCondemned(keyring, id, bytes), path: key, modifiedAt });
     } catch (error) {
       if (!isEnclaveManagerError(error)) throw error;
       if (!['damaged', 'forged', 'version-incompatible'].includes(error.code)) throw error;
+      if (error.code === 'version-incompatible') refuseNewer(keyring, 'condemned', key, bytes);
       rejected.push(`${key} condemns nothing: ${error.message}`);
     }
   }

@@ -1,7 +1,13 @@
+import type { AcceptedLoss } from './advance-keys.ts';
 import { changeKeys, type KeyChange } from './change-keys.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 
 /** New keys for the same nodes. Where somebody was interrupted while changing them, it finishes that and makes no further ones. */
-export async function rotateKeys(context: OperationContext, host: Host, cluster: Cluster): Promise<KeyChange> {
-  return await changeKeys(context, host, cluster, (_, resumed) => (resumed ? undefined : []));
+export async function rotateKeys(
+  context: OperationContext,
+  host: Host,
+  cluster: Cluster,
+  accepted: AcceptedLoss = {},
+): Promise<KeyChange> {
+  return await changeKeys(context, host, cluster, (_, resumed) => (resumed ? undefined : []), accepted);
 }

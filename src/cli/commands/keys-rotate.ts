@@ -1,3 +1,4 @@
+import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
 import { defineCommand } from '#cli/command.ts';
 import { keyChangeSchema } from '#cli/key-change-schema.ts';
 import { describeCosts, describeKeys } from '#cli/key-change-text.ts';
@@ -11,11 +12,13 @@ anew. Backups of earlier epochs stay listed, authentic and restorable. It first 
 
 Needs the database, the repository and the key of this host. No backup or restore may run at the same time. Interrupted
 anywhere, repeat the command here or on another host, or let a manager finish it.`,
+  options: [acceptedLossOption],
   examples: [
     { command: 'enclave-manager keys rotate', means: 'shows what it costs and asks' },
     { command: 'enclave-manager keys rotate --yes --json', means: 'for scripts' },
   ],
   failures: [
+    'usage',
     'configuration',
     'repository-unreachable',
     'repository-foreign',
@@ -25,11 +28,13 @@ anywhere, repeat the command here or on another host, or let a manager finish it
     'damaged',
     'forged',
     'no-key',
+    'version-incompatible',
     'not-permitted',
     'interrupted',
   ],
   result: (z) => keyChangeSchema(z),
-  run: async (environment) => {
+  run: async (environment, input) => {
+    const accepted = readAcceptedLoss(input);
     const { rotateKeys } = await import('#operations/rotate-keys.ts');
     const { planRotation } = await import('#operations/plan-key-change.ts');
     environment.output.requireTerminal();
@@ -37,7 +42,7 @@ anywhere, repeat the command here or on another host, or let a manager finish it
     const plan = await planRotation(cluster);
     const text = `Replaces the keys of cluster ${cluster.keyring.clusterId}, now of generation ${cluster.keyring.keyGeneration}.\n`;
     await environment.output.confirm(`${text}${describeCosts(plan)}`, 'Replace the keys?', environment.context.signal);
-    const change = await rotateKeys(environment.context, await environment.host(), cluster);
+    const change = await rotateKeys(environment.context, await environment.host(), cluster, accepted);
     return { result: structuredClone({ ...change, nextBackupBytes: plan.nextBackupBytes }) };
   },
   render: (result, style) => `${style.good('New keys.')} ${describeKeys(result, style)}`,

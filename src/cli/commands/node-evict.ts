@@ -1,4 +1,5 @@
 import type { EvictionPlan } from '#operations/plan-key-change.ts';
+import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
 import { defineCommand } from '#cli/command.ts';
 import { keyChangeSchema, namedNodeSchema } from '#cli/key-change-schema.ts';
 import { describeCosts, describeKeys } from '#cli/key-change-text.ts';
@@ -17,6 +18,7 @@ Needs the database, the repository and the key of this host; the evicted host ma
 the same time. Interrupted anywhere, repeat the command here or on another host, or let a manager finish it. The host can
 join again only with a new token from "node invite".`,
   arguments: [{ name: 'NODE', help: 'id or name of the host, as node list shows it' }],
+  options: [acceptedLossOption],
   examples: [
     { command: 'enclave-manager node evict host-b', means: 'shows what that means and asks' },
     { command: 'enclave-manager node evict host-b --yes --json', means: 'for scripts' },
@@ -32,6 +34,7 @@ join again only with a new token from "node invite".`,
     'damaged',
     'forged',
     'no-key',
+    'version-incompatible',
     'not-permitted',
     'interrupted',
   ],
@@ -51,6 +54,7 @@ join again only with a new token from "node invite".`,
       }),
     }),
   run: async (environment, input) => {
+    const accepted = readAcceptedLoss(input);
     const { evictNode } = await import('#operations/evict-node.ts');
     const { planEviction } = await import('#operations/plan-key-change.ts');
     const cluster = await environment.cluster();
@@ -58,7 +62,7 @@ join again only with a new token from "node invite".`,
     environment.output.requireTerminal();
     const question = `Evict ${plan.node.name} (${plan.node.nodeId})?`;
     if (!plan.alreadyEvicted) await environment.output.confirm(describe(plan), question, environment.context.signal);
-    const change = await evictNode(environment.context, await environment.host(), cluster, plan.node);
+    const change = await evictNode(environment.context, await environment.host(), cluster, plan.node, accepted);
     const { toReseal: _, ...told } = plan;
     return { result: structuredClone({ ...change, ...told }) };
   },
