@@ -57,6 +57,7 @@ interface State {
   readonly rows: Dump;
   readonly left: readonly string[];
   readonly manifests: readonly string[];
+  readonly keyring: readonly string[];
 }
 
 interface Command {
@@ -64,14 +65,18 @@ interface Command {
   readonly point: CrashPoint;
   /** Whether there is a restore to undo or to clean up after. */
   readonly restored: boolean;
+  /** Settings of its own; with them, one more backup is there. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-async function stopAt(prepared: PreparedPlace, { args, point, restored }: Command): Promise<Stopped> {
+async function stopAt(prepared: PreparedPlace, { args, point, restored, env: more }: Command): Promise<Stopped> {
   const place = await copyPlace(prepared);
   const [holder, other] = [await sharedHost(place, 'host-a'), await sharedHost(place, 'host-b')];
   if (restored) await restore(makeContext(), other, { ...confirmed, backup: prepared.backupId, safetyBackup: false });
   const server = point === 'restore.swapping' ? await serveOn(other) : undefined;
-  const env = { ...holder.options.env, ENCLAVE_MANAGER_TEST_STOP_AT: point };
+  if (more !== undefined)
+    await withCluster(other, async (cluster) => void (await createBackup(makeContext(), cluster, { kind: 'manual' })));
+  const env = { ...holder.options.env, ...more, ENCLAVE_MANAGER_TEST_STOP_AT: point };
   const started = startCommand(args, { ...holder.options, env, runMs: 290_000 });
   onTestFinished(() => void started.child.kill('SIGKILL'));
   await untilStopped(started.child.pid!);
@@ -112,6 +117,7 @@ async function stateOf({ other, repository }: Stopped): Promise<State> {
     rows: await dumpLive(other),
     left,
     manifests: readdirSync(join(repository, 'backups')).toSorted(),
+    keyring: readdirSync(join(repository, 'keyring'), { recursive: true, encoding: 'utf8' }).toSorted(),
   };
 }
 
@@ -140,13 +146,21 @@ describe('a process that stood still until its lease was over', () => {
     if (debianUnavailable !== undefined) context.skip(debianUnavailable);
   });
 
-  it('writes nothing when it goes on: restore, rollback, cleanup, backup; the servers went on without it', async () => {
+  it('writes nothing when it goes on, whatever it was doing; the servers went on without it', async () => {
     const prepared = await preparePlace();
     const commands: Command[] = [
       { args: ['restore', 'run', prepared.backupId, '--yes'], point: 'restore.swapping', restored: false },
       { args: ['restore', 'rollback', '--yes'], point: 'rollback.swapping', restored: true },
       { args: ['restore', 'cleanup', '--yes'], point: 'cleanup.dropping', restored: true },
       { args: ['backup', 'create'], point: 'backup.confirmed', restored: false },
+      {
+        args: ['backup', 'prune', '--yes'],
+        point: 'prune.readings-kept',
+        restored: false,
+        env: { ENCLAVE_MANAGER_KEEP_LAST: '1' },
+      },
+      { args: ['keys', 'rotate', '--yes'], point: 'advance-keys.committing', restored: false },
+      { args: ['node', 'evict', 'host-b', '--yes'], point: 'advance-keys.committing', restored: false },
     ];
     const all: Stopped[] = [];
     for (const command of commands) all.push(await stopAt(prepared, command));
