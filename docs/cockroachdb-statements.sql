@@ -177,6 +177,8 @@ CREATE TABLE key_slots ( epoch INT8 NOT NULL CHECK (epoch >= 1), node_id UUID NO
 
 CREATE TABLE leases ( name TEXT PRIMARY KEY, counter INT8 NOT NULL, incarnation_number INT8, incarnation_random TEXT, holder TEXT, acquired_at TIMESTAMPTZ, expires_at TIMESTAMPTZ );
 
+CREATE TABLE life_seals ( singleton BOOL PRIMARY KEY CHECK (singleton), seal BYTEA NOT NULL CHECK (octet_length(seal) <= 256) );
+
 CREATE TABLE maintenance ( singleton BOOL PRIMARY KEY CHECK (singleton), maintenance_id UUID, reason TEXT, begun_by TEXT, begun_at TIMESTAMPTZ, expires_at TIMESTAMPTZ );
 
 CREATE TABLE memberships ( number INT8 PRIMARY KEY CHECK (number >= 1), document BYTEA NOT NULL );
@@ -293,6 +295,8 @@ SELECT count(*) AS count FROM public."users" t WHERE t.crdb_internal_mvcc_timest
 
 SELECT current_user AS name;
 
+SELECT d.oid::text || '…' || c.oid::text AS place FROM pg_catalog.pg_database d, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE d.datname = current_database() AND n.nspname = '…' AND c.relname = $1;
+
 SELECT datname AS name FROM pg_catalog.pg_database;
 
 SELECT event_object_table AS "table", concat_ws('…', '…', trigger_name, event_manipulation, action_timing, action_statement) AS text FROM information_schema.triggers WHERE trigger_schema = '…';
@@ -337,6 +341,8 @@ delete from "key_epochs";
 
 delete from "key_slots";
 
+delete from "life_seals";
+
 delete from "memberships";
 
 delete from "servers";
@@ -358,6 +364,8 @@ insert into "key_epochs" ("epoch", "document") values ($1, …);
 insert into "key_slots" ("epoch", "node_id", "credential_id", "document") values ($1, …);
 
 insert into "leases" ("name", "counter") values ($1, …) on conflict ("name") do nothing;
+
+insert into "life_seals" ("singleton", "seal") values ($1, …);
 
 insert into "memberships" ("number", "document") values ($1, …);
 
@@ -390,6 +398,8 @@ select "invite_id", "sealed_mac_key" from "node_invites" where "expires_at" > cl
 select "node_id", "status" from "nodes";
 
 select "position", "hash" from "audit_events" where "position" < $1 order by "position" desc limit $2;
+
+select "seal" from "life_seals" where octet_length(seal) <= 256 limit $1;
 
 select "singleton" from "maintenance" for share;
 

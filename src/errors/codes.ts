@@ -56,7 +56,7 @@ export const errorCodes = {
   'import-pending': {
     exitCode: 12,
     httpStatus: 503,
-    means: 'the database holds an export that was not replayed to its end, or that nobody has checked yet',
+    means: 'the database holds an export that was not replayed to its end, or rows that nobody has checked yet',
     hint: 'See what it holds: database status.',
   },
   'lease-held': {

@@ -140,7 +140,7 @@ export async function finishAdvance(
   await database.transaction(async (queries) => {
     await fence.require(queries);
     const columns = { accepted: [keyring.membership.currentEpoch], refused: 'throw' } as const;
-    await settleKeys(context, queries, keyring, { membership, documents: [members], columns });
+    await settleKeys(context, queries, keyring, { membership, documents: [members], columns, database });
   });
   context.crashPoints.reach('advance-keys.settled');
   const settled = await publishMembership(context, host, await reopenCluster(context, host, cluster), fence);

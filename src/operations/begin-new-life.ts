@@ -3,11 +3,13 @@ import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { membersSchema } from '#keys/payloads.ts';
 import { maxIncarnationNumber, type Incarnation } from '#model/backup.ts';
 import type { JsonObject } from '#model/json.ts';
+import type { Database } from '#ports/database.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import { beginClusterLife } from '#store/cluster.ts';
 import { revokeOutdatedInvites } from '#store/invites.ts';
 import { readKeyringDocuments, replaceKeyringDocuments } from '#store/keyring-documents.ts';
 import { rewriteNodes } from '#store/nodes.ts';
+import { sealLife } from '#store/life-seal.ts';
 import { recordRestore, type RestoreRecord } from '#store/restores.ts';
 import { resealColumns, type KnowsSealed } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
@@ -16,6 +18,8 @@ import { requireOpens } from './require-opens.ts';
 
 /** How the rows of a backup came into a database. */
 export interface NewLife {
+  /** Which they are in, so that they count there and nowhere else. */
+  readonly database: Pick<Database, 'place'>;
   /** Holds the new incarnation. */
   readonly record: RestoreRecord;
   /** For the audit log: `restored`, `imported`. */
@@ -38,7 +42,7 @@ export async function beginNewLife(
   context: OperationContext,
   queries: Queries,
   keyring: OpenedKeyring,
-  { record, action, details, epochs, isKnown }: NewLife,
+  { database, record, action, details, epochs, isKnown }: NewLife,
 ): Promise<void> {
   await revokeOutdatedInvites(queries, keyring, context);
   const options = { accepted: epochs, refused: 'leave', isKnown } as const;
@@ -50,6 +54,7 @@ export async function beginNewLife(
   await rewriteNodes(queries, keyring.membership, context);
   const { clusterId } = keyring;
   await beginClusterLife(queries, { clusterId, incarnation: record.incarnation, createdAt: context.clock.now() });
+  await sealLife(database, queries, keyring, record.incarnation, context.randomness);
   await recordRestore(queries, record);
   await appendAuditEvent(
     queries,

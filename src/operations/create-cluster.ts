@@ -3,6 +3,7 @@ import { newClusterKeyring, openKeyring } from '#keys/keyring.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import { insertCluster, markClusterReady, readCluster, type ClusterRow } from '#store/cluster.ts';
 import { appendAuditEvent } from '#store/audit.ts';
+import { sealLife } from '#store/life-seal.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { migrate } from '#store/migrate.ts';
 import { syncNodes } from '#store/nodes.ts';
@@ -31,6 +32,7 @@ export async function createCluster(context: OperationContext, host: Host): Prom
   await database.transaction(async (queries) => {
     if ((await readCluster(queries)) !== undefined) throw createdMeanwhile(server);
     await insertCluster(queries, row);
+    await sealLife(database, queries, keyring, row.incarnation, context.randomness);
     await saveKeyringDocuments(queries, documents);
   });
   await rememberNode({ keyring, localState }, sealing);

@@ -2,6 +2,7 @@ import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-mana
 import { readManifestSummary } from '#format/manifest.ts';
 import type { BackupSummary } from '#model/backup.ts';
 import type { Database, DatabaseServer } from '#ports/database.ts';
+import { readLifeMark } from '#store/life-seal.ts';
 import { hasImportMarker, importMarkerStamp, readImportMarker, type ImportMarkerState } from '#store/import-marker.ts';
 
 /** An export that was replayed into the live database and does not serve yet. */
@@ -42,6 +43,18 @@ export async function findImportStamp(server: DatabaseServer): Promise<string | 
   try {
     const stamp = await importMarkerStamp(database);
     return stamp && `${identity} ${stamp}`;
+  } finally {
+    await database.close();
+  }
+}
+
+/** The same, and where there is no import whatever says that the live database may serve. */
+export async function findLiveStamp(server: DatabaseServer): Promise<string | undefined> {
+  const stamp = await findImportStamp(server);
+  if (stamp !== undefined || (await server.databaseIdentity(server.liveName)) === undefined) return stamp;
+  const database = server.open(server.liveName, { connections: 1 });
+  try {
+    return await readLifeMark(database);
   } finally {
     await database.close();
   }

@@ -205,7 +205,7 @@ async function begin(
     await requireLease(queries, lease.token);
     await resetEphemeralTables(queries);
     if (isKnown !== undefined && check.acceptedFor === null) await requireKnownColumns(queries, isKnown);
-    await beginNewLife(context, queries, keyring, { record, action: 'imported', details, epochs, isKnown });
+    await beginNewLife(context, queries, keyring, { database, record, action: 'imported', details, epochs, isKnown });
     await dropImportMarker(queries);
     context.crashPoints.reach('import.prepared');
   });

@@ -1,6 +1,7 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { KeyringDocument } from '#keys/keyring.ts';
+import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import { readCluster, requirePlausible, type ClusterRow } from '#store/cluster.ts';
+import { isLifeSealed } from '#store/life-seal.ts';
 import { createCluster, finishCreation } from './create-cluster.ts';
 import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
 import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
@@ -11,6 +12,7 @@ import { migrateUnderLease } from './migrate-under-lease.ts';
 import { checkSchemaIsCurrent, openClusterKeyring } from './open-database-cluster.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
+import { requireSealedLife } from './require-sealed-life.ts';
 import { rememberNode } from './remember-node.ts';
 
 export interface OpenedCluster {
@@ -78,8 +80,9 @@ export async function openCluster(
     else await checkSchemaIsCurrent(database);
     const inRepository = await documentsInRepository(context, host, row);
     const { clusterKey } = options;
-    const keyring = await openClusterKeyring(context, { database, row, inRepository }, host, clusterKey);
+    const keyring = await openSealedKeyring(context, { database, row, inRepository }, host, clusterKey);
     if (clusterKey === undefined) holdToMemory(remembered, keyring, `the database "${server.liveName}"`);
+    await requireSealedLife(context, host, database, keyring);
     await rememberNode({ keyring, localState }, sealing, {
       against: clusterKey === undefined ? undefined : remembered,
     });
@@ -108,6 +111,14 @@ export async function reopenCluster(context: OperationContext, host: Host, clust
   await rememberNode({ keyring, localState: host.localState }, host.sealing);
   context.signal.throwIfAborted();
   return { ...cluster, keyring };
+}
+
+/** Where the keys change between reading them and the seal of the database, they are read once more. */
+async function openSealedKeyring(...of: Parameters<typeof openClusterKeyring>): Promise<OpenedKeyring> {
+  const keyring = await openClusterKeyring(...of);
+  const { database } = of[1];
+  const isSealed = await database.transaction((queries) => isLifeSealed(database, queries, keyring));
+  return isSealed ? keyring : await openClusterKeyring(...of);
 }
 
 /**

@@ -61,7 +61,8 @@ export async function prepareStaging(
     rows: Object.fromEntries(manifest.tables.map(({ name, rows }) => [name, rows])),
   };
   await staging.transaction(
-    async (queries) => await beginNewLife(context, queries, keyring, { record, action: 'restored', details, epochs }),
+    async (queries) =>
+      await beginNewLife(context, queries, keyring, { database: staging, record, action: 'restored', details, epochs }),
   );
   return incarnation;
 }

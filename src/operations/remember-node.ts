@@ -24,7 +24,8 @@ export async function rememberNode(
     }
     const highestSequence = isSame ? before.highestSequence : 0;
     const highestMembership = Math.max((isSame ? before.highestMembership : 0) ?? 0, keyring.membership.number);
-    return { clusterId, nodeId, credentialId, sealingProvider, clusterKey, highestSequence, highestMembership };
+    const marks = { highestSequence, highestMembership, sealsLives: true as const };
+    return { clusterId, nodeId, credentialId, sealingProvider, clusterKey, ...marks };
   });
 }
 

@@ -20,19 +20,37 @@ const mostNamed = 3;
  */
 export async function requireSchema(
   context: OperationContext,
-  { server }: Pick<Host, 'server'>,
+  host: Pick<Host, 'server'>,
   database: Database,
   { summary }: Manifest,
+): Promise<string[]> {
+  const version = await versionToExpect(database, summary);
+  const instead = `replay an export that nobody changed, or restore: restore run ${summary.id}`;
+  return await requireTables(context, host, database, { version, marker: true, instead });
+}
+
+/** Whoever was killed at it may have brought the import forward already. */
+async function versionToExpect(database: Database, summary: Manifest['summary']): Promise<number> {
+  const found = await schemaVersion(database);
+  return found > summary.schemaVersion && found <= loadMigrations().length ? found : summary.schemaVersion;
+}
+
+/** The same for any database. */
+export async function requireTables(
+  context: OperationContext,
+  { server }: Pick<Host, 'server'>,
+  database: Database,
+  expected: { readonly version: number; readonly marker: boolean; readonly instead: string },
 ): Promise<string[]> {
   context.progress.phase('comparing the tables');
   const name = stagingName(server.liveName, timedId(context.clock.now(), context.randomness.bytes(6)));
   await server.createDatabase(name);
   const made = server.open(name, { connections: 1 });
   try {
-    await migrate(made, { to: await versionToExpect(database, summary) });
+    await migrate(made, { to: expected.version });
     // The marker is written once the rows are compared: a rule of it could change them then.
-    await createImportMarker(made.queries);
-    refuse(summary, await made.definitions(), await database.definitions());
+    if (expected.marker) await createImportMarker(made.queries);
+    refuse(expected, await made.definitions(), await database.definitions());
     const usual = new Set(await made.accessRules());
     const strange = (await database.accessRules()).filter((text) => !usual.has(text));
     return strange.map((text) => `the database has more than an export makes: ${text.slice(0, 200)}`);
@@ -42,14 +60,8 @@ export async function requireSchema(
   }
 }
 
-/** Whoever was killed at it may have brought the import forward already. */
-async function versionToExpect(database: Database, summary: Manifest['summary']): Promise<number> {
-  const found = await schemaVersion(database);
-  return found > summary.schemaVersion && found <= loadMigrations().length ? found : summary.schemaVersion;
-}
-
 function refuse(
-  { id, schemaVersion: wantedVersion }: Manifest['summary'],
+  { version, instead }: { readonly version: number; readonly instead: string },
   wanted: Definition[],
   found: Definition[],
 ): void {
@@ -61,10 +73,8 @@ function refuse(
   const more = differences.length > mostNamed ? `; and ${differences.length - mostNamed} more` : '';
   throw new EnclaveManagerError(
     'rows-differ',
-    `the tables of the import are not those of schema ${wantedVersion}: it ${differences.slice(0, mostNamed).join('; it ')}${more}`,
-    {
-      hint: `Drop and create the database and replay an export that nobody changed, or restore: restore run ${id}.`,
-    },
+    `the tables of the import are not those of schema ${version}: it ${differences.slice(0, mostNamed).join('; it ')}${more}`,
+    { hint: `Drop and create the database and ${instead}.` },
   );
 }
 

@@ -133,7 +133,8 @@ async function reviveBefore(
     const epochs = await epochsOfRows(before.queries, keyring);
     await before.transaction(async (queries) => {
       await forgetAbandonedHolders(queries);
-      await beginNewLife(context, queries, keyring, { record, action: 'rolled back', details, epochs });
+      const life = { database: before, record, action: 'rolled back', details, epochs };
+      await beginNewLife(context, queries, keyring, life);
       context.crashPoints.reach('rollback.written');
       await beforeCommit(queries);
       context.crashPoints.reach('rollback.committing');

@@ -1,11 +1,14 @@
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import type { Membership } from '#keys/membership.ts';
 import type { AuditEvent } from '#model/audit-event.ts';
+import type { Database } from '#ports/database.ts';
+import { readCluster } from '#store/cluster.ts';
 import { appendAuditEvents, listAuditEvents } from '#store/audit.ts';
 import { revokeOutdatedInvites } from '#store/invites.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
+import { isLifeSealed, sealLife } from '#store/life-seal.ts';
 import { membershipsOfNodes, syncNodes } from '#store/nodes.ts';
-import { resealColumns, type ResealOptions } from '#store/sealed-values.ts';
+import { resealColumns, type ColumnKeys, type ResealOptions } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
 import { noteLeft } from './begin-new-life.ts';
 import type { Cluster, OperationContext } from './context.ts';
@@ -23,6 +26,7 @@ export async function settleKeys(
     readonly membership: Membership;
     readonly documents: readonly KeyringDocument[];
     readonly columns: ResealOptions;
+    readonly database: Database;
   },
 ): Promise<void> {
   const { membership, documents, columns } = given;
@@ -31,6 +35,7 @@ export async function settleKeys(
     epochKeys: (epoch: number) => keyring.epochKeys(epoch),
   };
   await saveKeyringDocuments(queries, documents);
+  await renewSeal(context, queries, keys, given);
   await revokeOutdatedInvites(queries, keys, context);
   noteLeft(context, (await resealColumns(queries, keys, columns, context.randomness)).left);
   const deactivated = await syncNodes(queries, membership, context);
@@ -39,6 +44,18 @@ export async function settleKeys(
     ...deactivated.map((nodeId) => evictionEvent(context, nodeId, membership)),
   ];
   if (events.length > 0) await appendAuditEvents(queries, events, context);
+}
+
+/** Only of a life that was sealed here: a change of keys makes no copy one that serves. */
+async function renewSeal(
+  { randomness }: OperationContext,
+  queries: Queries,
+  keys: ColumnKeys,
+  { database, columns }: { readonly database: Database; readonly columns: ResealOptions },
+): Promise<void> {
+  const cluster = await readCluster(queries);
+  if (cluster === undefined || !(await isLifeSealed(database, queries, keys, columns.accepted))) return;
+  await sealLife(database, queries, keys, cluster.incarnation, randomness);
 }
 
 /** The rows are from before the newest membership, as when somebody put an older database back by hand. */

@@ -47,7 +47,7 @@ async function finishInterrupted(context: OperationContext, host: Host, cluster:
       // Nothing proves that the rows were ever these: a host that was evicted could have made them look old.
       const columns = { accepted: [], refused: 'leave' } as const;
       const { membership, documents } = keyring;
-      await settleKeys(inner, queries, keyring, { membership, documents, columns });
+      await settleKeys(inner, queries, keyring, { membership, documents, columns, database });
     });
     return opened;
   });

@@ -23,6 +23,18 @@ export function databaseQueriesContract(scope: ContractScope): void {
       ]);
     });
 
+    it('say what the server calls this database and a table, and nothing else is called so', async () => {
+      const database = await scope.openFresh('CREATE TABLE t (id int8); CREATE TABLE u (id int8)');
+      const placeOf = async (of: typeof database, table = 't') => await of.place(of.queries, table);
+      const place = await placeOf(database);
+      expect(await database.transaction((queries) => database.place(queries, 't'))).toBe(place);
+      expect(await placeOf(database, 'u')).not.toBe(place);
+      expect(await placeOf(await scope.openFresh('CREATE TABLE t (id int8)'))).not.toBe(place);
+      await database.runScript('DROP TABLE t; CREATE TABLE t (id int8)');
+      const again = await placeOf(database);
+      expect([again === place, again === (await placeOf(database, 'none'))]).toEqual([false, false]);
+    });
+
     it('refuse an int8 that no number can hold and a time that no Date can, with their place, and go on', async () => {
       const database = await scope.openFresh(
         'CREATE TABLE t (number int8, numbers int8[], at timestamptz); INSERT INTO t VALUES (9007199254740993, ARRAY[-9007199254740993]::int8[], $$infinity$$)',

@@ -79,6 +79,11 @@ export interface Database {
    * TRUNCATE or DROP can empty it under the snapshot.
    */
   snapshot(tables: readonly string[]): Promise<Snapshot>;
+  /**
+   * What the server calls this database and a table in it: the same as long as both exist, whatever they are renamed to, and
+   * another one for every copy that SQL makes of them. PostgreSQL's also says which server. Asked in the given transaction.
+   */
+  place(queries: Kysely<unknown>, table: string): Promise<string>;
   /** Tables of the schema `public`, sorted. */
   tableNames(): Promise<string[]>;
   /** Columns in their order in the table, the primary key's first; `keyColumns` counts those. */

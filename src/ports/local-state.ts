@@ -22,4 +22,6 @@ export interface NodeState {
   readonly highestSequence: number;
   /** Highest number of a membership that this host has seen in force; an earlier version of the program did not write it. */
   readonly highestMembership?: number | undefined;
+  /** Since this host has worked with a release that seals where a life of the database begins. */
+  readonly sealsLives?: true | undefined;
 }

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { ErrorCode } from '#errors/codes.ts';
 import type { Host, OperationContext } from '#operations/context.ts';
-import { findImportStamp } from '#operations/find-import.ts';
+import { findImportStamp, findLiveStamp } from '#operations/find-import.ts';
 import { readLiveMaintenance } from '#operations/live-maintenance.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { openWhenRestored, openWhenThere } from './await-cluster.ts';
@@ -30,6 +30,7 @@ const refusing = (code: ErrorCode) => async (): Promise<never> => {
 beforeEach(() => {
   vi.resetAllMocks();
   vi.mocked(findImportStamp).mockResolvedValue(undefined);
+  vi.mocked(findLiveStamp).mockResolvedValue(undefined);
   vi.mocked(readLiveMaintenance).mockResolvedValue(undefined);
   clock = new SteppingClock('2026-11-22T20:35:47Z', 60_000);
   [logged, gate] = [[], new Gate(clock)];

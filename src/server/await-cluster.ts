@@ -3,7 +3,7 @@ import { type EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave
 import type { Configuration } from '#config/configuration.ts';
 import { notReady, type Readiness } from '#model/readiness.ts';
 import type { Host, OperationContext } from '#operations/context.ts';
-import { findImportStamp } from '#operations/find-import.ts';
+import { findImportStamp, findLiveStamp } from '#operations/find-import.ts';
 import { readLiveMaintenance } from '#operations/live-maintenance.ts';
 import { openOrCreateCluster, type OpenedCluster } from '#operations/open-cluster.ts';
 import type { DatabaseServer } from '#ports/database.ts';
@@ -65,7 +65,7 @@ export async function openWhenRestored(
   let said: string | undefined;
   for (;;) {
     // Before it is tried: a replay that ends meanwhile has then changed.
-    const before = await stampOf(host.server);
+    const before = await findLiveStamp(host.server).catch(() => undefined);
     try {
       await waitOutMaintenance(context, parts, host);
       return await openOrCreateCluster(context, host);
@@ -73,9 +73,10 @@ export async function openWhenRestored(
       context.signal.throwIfAborted();
       if (!isEnclaveManagerError(error)) throw error;
       const stamp = await stampOf(host.server);
-      if (stamp === undefined && !mayComeBack(parts, error, said !== undefined)) throw error;
-      said = report(parts, error, said, stamp === undefined ? notReadyFor(error) : importNotReady(error));
-      if (stamp === undefined) await context.clock.sleep(pauseAfter(error), context.signal);
+      const isImport = stamp !== undefined || error.code === 'import-pending';
+      if (!isImport && !mayComeBack(parts, error, said !== undefined)) throw error;
+      said = report(parts, error, said, isImport ? importNotReady(error) : notReadyFor(error));
+      if (!isImport) await context.clock.sleep(pauseAfter(error), context.signal);
       else await untilImportChanges(context, host, before, error);
     }
   }

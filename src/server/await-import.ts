@@ -2,7 +2,7 @@ import type { ErrorCode } from '#errors/codes.ts';
 import { toEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { notReady, type Readiness } from '#model/readiness.ts';
 import type { Host, OperationContext } from '#operations/context.ts';
-import { findImportStamp } from '#operations/find-import.ts';
+import { findImportStamp, findLiveStamp } from '#operations/find-import.ts';
 import { finishImport } from '#operations/finish-import.ts';
 import type { Database } from '#ports/database.ts';
 import { hasImportMarker } from '#store/import-marker.ts';
@@ -37,7 +37,7 @@ export async function untilImportChanges(
   const lookAgainAtMs = clock.monotonicMs() + (transient.has(refusal.code) ? retrySoonMs : retryMs);
   do {
     await clock.sleep(pollMs, signal);
-    if ((await findImportStamp(host.server).catch(() => seen)) !== seen) return;
+    if ((await findLiveStamp(host.server).catch(() => seen)) !== seen) return;
   } while (clock.monotonicMs() < lookAgainAtMs);
 }
 

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { readCluster } from '#store/cluster.ts';
 import { hasImportMarker } from '#store/import-marker.ts';
+import { readLifeMark } from '#store/life-seal.ts';
 import { readMaintenance } from '#store/maintenance.ts';
 import { acknowledgeMaintenance, heartbeat, registerServer, removeServer } from '#store/servers.ts';
 import { Gate } from './gate.ts';
@@ -10,6 +11,7 @@ import { SteppingClock } from './stepping-clock.fixture.ts';
 
 vi.mock('#store/cluster.ts');
 vi.mock('#store/import-marker.ts');
+vi.mock('#store/life-seal.ts');
 vi.mock('#store/maintenance.ts');
 vi.mock('#store/servers.ts');
 
@@ -20,6 +22,7 @@ let gate: Gate;
 let logged: string[];
 let presence: Presence;
 let clock: SteppingClock;
+let mayServe: ReturnType<typeof vi.fn<() => Promise<boolean>>>;
 
 const liveIncarnation = (number: number): void =>
   void vi.mocked(readCluster).mockResolvedValue({ incarnation: { number, random: '0'.repeat(16) } } as never);
@@ -28,10 +31,13 @@ beforeEach(() => {
   vi.resetAllMocks();
   liveIncarnation(1);
   vi.mocked(heartbeat).mockResolvedValue(true);
+  vi.mocked(readLifeMark).mockResolvedValue('first');
+  mayServe = vi.fn<() => Promise<boolean>>().mockResolvedValue(true);
   [logged, clock] = [[], new SteppingClock('2026-11-22T20:35:47Z', 60_000)];
   gate = new Gate(clock);
   const database = { queries: {} } as never;
-  presence = new Presence({ clock, database, gate, registration, log: (message) => void logged.push(message) });
+  const log = (message: string) => void logged.push(message);
+  presence = new Presence({ clock, database, gate, registration, mayServe, log });
 });
 
 describe('Presence', () => {
@@ -54,13 +60,27 @@ describe('Presence', () => {
   it('stays out once it was refused, and tells so once', async () => {
     const onOut = vi.fn<() => void>();
     const log = (message: string) => void logged.push(message);
-    presence = new Presence({ clock, database: { queries: {} } as never, gate, registration, log, onOut });
+    presence = new Presence({ clock, database: { queries: {} } as never, gate, registration, mayServe, log, onOut });
     await presence.look();
     presence.refuse('evicted');
     await presence.look();
     await presence.look();
     expect([gate.isOpen, logged, onOut.mock.calls.length]).toEqual([false, ['evicted'], 1]);
     expect(removeServer).toHaveBeenCalledWith({}, 'server-1');
+  });
+
+  it('serves no database whose life is sealed by nobody, looks once, and serves again when that changed', async () => {
+    await presence.look();
+    vi.mocked(readLifeMark).mockResolvedValue('none');
+    mayServe.mockResolvedValue(false);
+    await presence.look();
+    await presence.look();
+    expect([gate.isOpen, mayServe.mock.calls.length]).toEqual([false, 2]);
+    expect(logged).toEqual([expect.stringContaining('nothing proves that the live database')]);
+    vi.mocked(readLifeMark).mockResolvedValue('accepted');
+    mayServe.mockResolvedValue(true);
+    await presence.look();
+    expect([gate.isOpen, mayServe.mock.calls.length]).toEqual([true, 3]);
   });
 
   it('acknowledges a maintenance once its work has ended, stays paused, and serves again after it', async () => {

@@ -5,6 +5,7 @@ import type { Database } from '#ports/database.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
 import { hasImportMarker } from '#store/import-marker.ts';
 import { readMaintenance, type Maintenance } from '#store/maintenance.ts';
+import { readLifeMark } from '#store/life-seal.ts';
 import { acknowledgeMaintenance, heartbeat, registerServer, removeServer, type Registration } from '#store/servers.ts';
 import type { Gate } from './gate.ts';
 
@@ -13,12 +14,18 @@ const heartbeatMs = 5_000;
 /** A restore waits this long for a manager that died without a word; one that was stopped serves nobody after it. */
 const registrationMs = 15_000;
 
+const replayed = 'an export was replayed into the live database, and is not checked yet';
+const unproved =
+  "nothing proves that the live database became this cluster's where it lies; see database accept-import";
+
 export interface PresenceParts {
   readonly clock: Clock;
   readonly database: Database;
   readonly gate: Gate;
   readonly registration: Registration;
   readonly log: (message: string) => void;
+  /** Whether the life that the live database names began in it. Reads the keys. */
+  readonly mayServe: () => Promise<boolean>;
   /** Told once this manager is out, after it was refused. */
   readonly onOut?: () => void;
 }
@@ -35,6 +42,8 @@ export class Presence {
   #acknowledged: string | undefined;
   #trouble: string | undefined;
   #isImporting = false;
+  /** The seal of the live database that was looked at last, and whether it counted. */
+  #seal: { readonly mark: string; readonly counts: boolean } | undefined;
   #refusal: { readonly sentence: string; carriedOut: boolean } | undefined;
 
   constructor(parts: PresenceParts) {
@@ -80,7 +89,8 @@ export class Presence {
   async #look(): Promise<void> {
     await this.#endWorkOfFormerLife();
     if (this.#refusal !== undefined) return await this.#stayOut(this.#refusal);
-    if (await hasImportMarker(this.#parts.database)) return await this.#waitForImport();
+    if (await hasImportMarker(this.#parts.database)) return await this.#waitForImport(replayed);
+    if (!(await this.#isSealed())) return await this.#waitForImport(unproved);
     this.#isImporting = false;
     const { queries } = this.#parts.database;
     const cluster = await readCluster(queries);
@@ -122,10 +132,17 @@ export class Presence {
     this.#parts.onOut?.();
   }
 
-  /** Somebody replayed an export in place of what this manager served: nobody has checked those rows. */
-  async #waitForImport(): Promise<void> {
+  /** The keys are read only where there is something new to look at. */
+  async #isSealed(): Promise<boolean> {
+    const { database, mayServe } = this.#parts;
+    const mark = await readLifeMark(database);
+    if (this.#seal?.mark !== mark) this.#seal = { mark, counts: await mayServe() };
+    return this.#seal.counts;
+  }
+
+  /** Somebody replayed rows in place of what this manager served: nobody has checked them. */
+  async #waitForImport(sentence: string): Promise<void> {
     if (this.#isImporting) return;
-    const sentence = 'an export was replayed into the live database, and is not checked yet';
     this.#parts.log(sentence);
     await this.#parts.gate.close(notReady(sentence));
     this.#isImporting = true;

@@ -1,4 +1,4 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Configuration } from '#config/configuration.ts';
 import { uuidv7 } from '#model/identifiers.ts';
 import { productVersion } from '#model/product.ts';
@@ -110,7 +110,16 @@ async function serveDatabase(
   const onOut = (): void => {
     if (parts.configuration.waitAtStart) stop.abort();
   };
-  const presence = new Presence({ clock: context.clock, database, gate, registration, log: parts.log, onOut });
+  const mayServe = (): Promise<boolean> => isProved(context, host);
+  const presence = new Presence({
+    clock: context.clock,
+    database,
+    gate,
+    registration,
+    log: parts.log,
+    mayServe,
+    onOut,
+  });
   await presence.look();
   const inner = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
   try {
@@ -132,6 +141,18 @@ async function serveDatabase(
     await gate.close(notReady('stopping'));
     await presence.leave();
     await database.close();
+  }
+}
+
+/** Whether the live database is one that this program serves; also asked when somebody puts another in its place. */
+async function isProved(context: OperationContext, host: Host): Promise<boolean> {
+  try {
+    const cluster = await openCluster(context, host, { finishImport: false });
+    await cluster.database.close();
+    return true;
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'import-pending')) return false;
+    throw error;
   }
 }
 

@@ -29,6 +29,7 @@ export interface Tables {
     incarnation_random: string;
     created_at: Date;
   };
+  life_seals: { singleton: boolean; seal: Buffer };
   memberships: { number: number; document: Buffer };
   credentials: { credential_id: string; node_id: string; document: Buffer };
   key_epochs: { epoch: number; document: Buffer };

@@ -23,7 +23,7 @@ it('an export of an older schema is compared as it is, brought forward, and goes
   const { database } = cluster;
   await addUsers(database, 7);
   const wanted = await dumpDatabase(database);
-  await database.runScript(`DROP TABLE operation_runs; DELETE FROM schema_migrations WHERE version > 4; DROP TABLE node_proofs;
+  await database.runScript(`DROP TABLE operation_runs; DELETE FROM schema_migrations WHERE version > 4; DROP TABLE node_proofs; DROP TABLE life_seals;
     CREATE TABLE backup_runs (run_id UUID PRIMARY KEY)`);
   const lease = await acquireLease(database, { ...operationLease, holder: 'test' }, context);
   const { id } = await backUpUnderLease(context, cluster, { kind: 'manual', lease });

@@ -264,5 +264,10 @@ async function makeClusterAtSchema(version: number): Promise<Cluster & { readonl
   await saveKeyringDocuments(database.queries, documents);
   await completeKeyring(store, documents);
   await writeMarker(store, keyring, createdAt);
+  // As the release of that schema noted it, which sealed no life of a database.
+  const { clusterId, nodeId, credentialId, fingerprint: clusterKey } = keyring;
+  const sealingProvider = sealing.provider;
+  const state = { clusterId, nodeId, credentialId, sealingProvider, clusterKey, highestSequence: 0 };
+  await localState.update(() => state);
   return { host, keyring, server, database, store, localState };
 }

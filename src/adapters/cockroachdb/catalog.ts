@@ -1,4 +1,5 @@
-import type { RowMarker, TableColumns } from '#ports/database.ts';
+import { sql } from 'kysely';
+import type { Database, RowMarker, TableColumns } from '#ports/database.ts';
 import { quoteIdentifier, quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import type { Session } from '#postgresql-protocol/session.ts';
 
@@ -55,3 +56,11 @@ function neutralType(type: string): string {
 }
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+/** Of a database and a table: in one cluster neither is ever given twice. What names the cluster is not for users to ask. */
+export async function placeOf(queries: Database['queries'], table: string): Promise<string> {
+  const { rows } = await sql<{ place: string }>`SELECT d.oid::text || ' ' || c.oid::text AS place
+    FROM pg_catalog.pg_database d, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE d.datname = current_database() AND n.nspname = 'public' AND c.relname = ${table}`.execute(queries);
+  return rows[0]?.place ?? 'none';
+}

@@ -3,7 +3,7 @@ import { describeOptions, type SessionOptions } from '#postgresql-protocol/conne
 import { openQueryPool } from '#postgresql-protocol/query-pool.ts';
 import { runAgain, runSerializable } from '#postgresql-protocol/serializable.ts';
 import { queryLimits, withSession } from '#postgresql-protocol/session.ts';
-import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
+import { countRowsSince, countTableRows, placeOf, tableColumns, tableNames } from './catalog.ts';
 import { readAccessRules } from './access-rules.ts';
 import { readDefinitions } from './definitions.ts';
 import { cancelLongStatements } from './end-sessions.ts';
@@ -32,6 +32,7 @@ export function openDatabase(server: SessionOptions, name: string, connections =
     runScript: async (sql) => void (await unlimited((rows) => rows(sql))),
     transaction: (work) => runSerializable(pool.queries, location, work),
     snapshot: () => openSnapshot(options),
+    place: placeOf,
     tableNames: () => tableNames(pool.rows),
     tableColumns: (table) => tableColumns(pool.rows, table),
     definitions: () => readDefinitions(pool.rows),

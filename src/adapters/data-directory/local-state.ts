@@ -21,6 +21,7 @@ const nodeStateSchema = z.strictObject({
   clusterKey: z.string().min(1).max(200),
   highestSequence: z.int().min(0),
   highestMembership: z.int().min(1).optional(),
+  sealsLives: z.literal(true).optional(),
 });
 
 /** The node's state as one JSON file, `state/node.json` in the data directory. */

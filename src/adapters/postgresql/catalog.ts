@@ -1,4 +1,5 @@
-import type { RowMarker, TableColumns } from '#ports/database.ts';
+import { sql } from 'kysely';
+import type { Database, RowMarker, TableColumns } from '#ports/database.ts';
 import { quoteIdentifier, quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import type { QueryPool } from '#postgresql-protocol/query-pool.ts';
 
@@ -50,4 +51,15 @@ export async function countRowsSince(rows: Rows, table: string, marker: RowMarke
 
 function neutralType(type: string): string {
   return type.replace(/^bool\b/, 'boolean');
+}
+
+/** Of a server that was initialised, a database and a table: none of them is ever given twice. */
+export async function placeOf(queries: Database['queries'], table: string): Promise<string> {
+  const { rows } = await sql<{ place: string }>`
+    SELECT s.system_identifier::text || ' ' || d.oid::text || ' ' || c.oid::text AS place
+      FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d, pg_catalog.pg_class c
+     WHERE d.datname = current_database() AND c.relnamespace = 'public'::regnamespace AND c.relname = ${table}`.execute(
+    queries,
+  );
+  return rows[0]?.place ?? 'none';
 }

@@ -1,7 +1,7 @@
 import type { Database } from '#ports/database.ts';
 import { cancelLongStatements } from './cancel-statements.ts';
 import type { RunningBackends } from '#postgresql-protocol/running-backends.ts';
-import { countRowsSince, countTableRows, tableColumns, tableNames } from './catalog.ts';
+import { countRowsSince, countTableRows, placeOf, tableColumns, tableNames } from './catalog.ts';
 import { describeOptions, type SessionOptions } from '#postgresql-protocol/connection-options.ts';
 import { quoteTable } from '#postgresql-protocol/identifier-quoting.ts';
 import { readAccessRules } from './access-rules.ts';
@@ -29,6 +29,7 @@ export function openDatabase(server: SessionOptions, name: string, connections =
       }),
     transaction: (work) => runSerializable(pool.queries, describeOptions(options), work),
     snapshot: (tables) => openSnapshot(options, tables, running),
+    place: placeOf,
     tableNames: () => tableNames(pool.rows),
     tableColumns: (table) => tableColumns(pool.rows, table),
     definitions: () => readDefinitions(pool.rows),

@@ -3,6 +3,7 @@ import { defineCommand, type Input } from '#cli/command.ts';
 import { formatFields } from '#cli/output/table.ts';
 import { counted, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, fingerprintSchema, incarnationSchema } from '#cli/schemas.ts';
+import type { UnprovedDatabase } from '#operations/accept-database.ts';
 import type { ImportCheck } from '#operations/import-check.ts';
 import type { OpenedImport } from '#operations/open-import.ts';
 
@@ -14,6 +15,9 @@ export const databaseAcceptImport = defineCommand({
 repository, where rows differ, or where this host remembers no cluster, a person decides: this command compares what can
 be compared, shows what it found, asks, and makes the database serve. The audit log keeps who named which key, and every
 difference.
+
+A database that was copied by SQL or by hand, as by pg_dump or a major upgrade of the server, or that is from before the keys
+changed, has no proof that it is this cluster's where it lies; it waits for this command as well.
 
 A replay that has not ended, a manifest or keys that are not authentic, and tables of another shape are never accepted. An
 export older than the newest backup that this host has seen needs --older.
@@ -48,8 +52,8 @@ Needs the database and the key of this host.`,
   ],
   result: (z) =>
     z.object({
-      backupId: backupIdSchema(z),
-      sequence: countSchema(z),
+      backupId: backupIdSchema(z).nullable(),
+      sequence: countSchema(z).nullable(),
       clusterKey: fingerprintSchema(z),
       incarnation: incarnationSchema(z),
       compared: z.boolean(),
@@ -64,19 +68,30 @@ Needs the database and the key of this host.`,
       await environment.output.confirm(describe(opened, check), 'Serve it as it is?', environment.context.signal);
     const host = await environment.host();
     const finished = await finishImport(environment.context, host, { trust, confirm });
-    if (finished === undefined) {
+    if (finished !== undefined) {
+      const { backupId, sequence, clusterKey, incarnation, check } = finished;
+      return { result: { backupId, sequence, clusterKey, incarnation, ...describeCheck(check) } };
+    }
+    const { acceptDatabase, notComparedWithout } = await import('#operations/accept-database.ts');
+    const accepted = await acceptDatabase(environment.context, host, {
+      clusterKey: trust.clusterKey,
+      confirm: async (found) =>
+        await environment.output.confirm(
+          describeUnproved(found, notComparedWithout),
+          'Serve it as it is?',
+          environment.context.signal,
+        ),
+    });
+    if (accepted === undefined) {
       throw new EnclaveManagerError(
         'not-found',
         `the database "${host.server.liveName}" at ${host.server.location} holds no import to accept`,
         { hint: 'See what it holds: database status.' },
       );
     }
-    const { backupId, sequence, clusterKey, incarnation, check } = finished;
-    const { notCompared, differences } = check;
-    const compared = notCompared === null;
-    return {
-      result: { backupId, sequence, clusterKey, incarnation, compared, notCompared, differences: [...differences] },
-    };
+    const { clusterKey, incarnation, differences } = accepted;
+    const check = { notCompared: notComparedWithout, differences };
+    return { result: { backupId: null, sequence: null, clusterKey, incarnation, ...describeCheck(check) } };
   },
   render: ({ backupId, differences, compared }, style) => {
     const how = !compared
@@ -84,7 +99,8 @@ Needs the database and the key of this host.`,
       : differences.length === 0
         ? 'every row is that of the backup'
         : `with ${counted(differences.length, 'difference')}`;
-    return `${style.good('Accepted')} the import of backup ${style.bold(backupId)}: ${how}. The manager serves it now\n`;
+    const what = backupId === null ? 'the database' : `the import of backup ${style.bold(backupId)}`;
+    return `${style.good('Accepted')} ${what}: ${how}. The manager serves it now\n`;
   },
 });
 
@@ -98,6 +114,25 @@ function readTrust({ options }: Input) {
   return { kind: 'accepted' as const, clusterKey, older: options['older'] === true };
 }
 
+function describeCheck({ notCompared, differences }: Pick<ImportCheck, 'notCompared' | 'differences'>) {
+  return { compared: notCompared === null, notCompared, differences: [...differences] };
+}
+
+function describeUnproved({ keyring, differences }: UnprovedDatabase, notCompared: string): string {
+  return formatFields([
+    ['Backup', 'unknown'],
+    ...describeKeys(keyring),
+    ['Rows', `not compared: ${notCompared}`],
+    ...differences.slice(0, 20).map((text): [string, string] => ['Differs', text]),
+  ]);
+}
+
+const describeKeys = ({ clusterId, fingerprint, membership }: OpenedImport['keyring']): [string, string][] => [
+  ['Cluster', clusterId],
+  ['Cluster key', fingerprint],
+  ['Membership', `number ${membership.number}: ${membership.nodes.map(({ name }) => name).join(', ')}`],
+];
+
 function describe({ manifest, keyring }: OpenedImport, { notCompared, differences }: ImportCheck): string {
   const { id, sequence, startedAt, rows } = manifest.summary;
   const found =
@@ -108,12 +143,7 @@ function describe({ manifest, keyring }: OpenedImport, { notCompared, difference
       : `not compared: ${notCompared}`;
   return formatFields([
     ['Backup', `${id}, sequence ${sequence}, taken ${formatTime(startedAt)}, ${counted(rows, 'row')}`],
-    ['Cluster', keyring.clusterId],
-    ['Cluster key', keyring.fingerprint],
-    [
-      'Membership',
-      `number ${keyring.membership.number}: ${keyring.membership.nodes.map(({ name }) => name).join(', ')}`,
-    ],
+    ...describeKeys(keyring),
     ['Rows', found],
   ]);
 }

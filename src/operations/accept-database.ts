@@ -1,0 +1,150 @@
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { openKeyring, requireMember, type OpenedKeyring } from '#keys/keyring.ts';
+import type { Incarnation } from '#model/backup.ts';
+import type { Database } from '#ports/database.ts';
+import { appendAuditEvent } from '#store/audit.ts';
+import { beginClusterLife, readCluster } from '#store/cluster.ts';
+import { resetEphemeralTables } from '#store/ephemeral-tables.ts';
+import { readKeyringDocuments, replaceKeyringDocuments } from '#store/keyring-documents.ts';
+import type { Lease } from '#store/held-lease.ts';
+import { requireLease } from '#store/lease-rows.ts';
+import { acquireLease } from '#store/leases.ts';
+import { isLifeSealed, sealLife } from '#store/life-seal.ts';
+import { migrate } from '#store/migrate.ts';
+import { loadMigrations } from '#store/migrations.ts';
+import { rewriteNodes } from '#store/nodes.ts';
+import { resealColumns } from '#store/sealed-values.ts';
+import type { Queries } from '#store/tables.ts';
+import { isEmptyRepository } from './adopt-repository.ts';
+import { nextIncarnation, noteLeft } from './begin-new-life.ts';
+import { operationLease, type Host, type OperationContext } from './context.ts';
+import { requireCurrentKeys } from './current-keys.ts';
+import { holdToMemory } from './hold-to-memory.ts';
+import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
+import { rememberNode } from './remember-node.ts';
+import { requireTables } from './require-schema.ts';
+
+/** A database of this cluster that nothing proves to have become so where it lies, and that carries no export's marker. */
+export interface UnprovedDatabase {
+  readonly keyring: OpenedKeyring;
+  /** What it has besides rows that a new one has not, each a sentence. */
+  readonly differences: readonly string[];
+}
+
+export interface AcceptedDatabase {
+  readonly clusterKey: string;
+  readonly incarnation: Incarnation;
+  readonly differences: readonly string[];
+}
+
+export interface AcceptOptions {
+  /** From a recovery line. */
+  readonly clusterKey: string;
+  /** Asked before anything but the schema is written; throws to stop. */
+  readonly confirm: (unproved: UnprovedDatabase) => Promise<void>;
+}
+
+export const notComparedWithout = 'nothing in it says of which backup it is';
+
+/**
+ * Makes such a database serve, because a person says so: its rows begin a new life, in which sealed values of the current epoch
+ * alone count. `undefined` where there is none, or one that needs nobody's word.
+ */
+export async function acceptDatabase(
+  context: OperationContext,
+  host: Host,
+  options: AcceptOptions,
+): Promise<AcceptedDatabase | undefined> {
+  const remembered = await host.localState.read();
+  const row = await readLiveCluster(host);
+  if (row === undefined) return undefined;
+  const database = host.server.open(host.server.liveName);
+  try {
+    const keyring = await openNamed(host, database, options.clusterKey);
+    if (keyring.clusterId !== row.clusterId)
+      throw new EnclaveManagerError(
+        'rows-differ',
+        `the rows are of cluster ${row.clusterId}, not ${keyring.clusterId}`,
+      );
+    holdToMemory(remembered, keyring, `the database "${database.name}"`);
+    const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
+    const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
+    try {
+      // Nobody enrols, evicts or rotates any more.
+      const current = await openNamed(host, database, options.clusterKey);
+      return await acceptUnderLease(held, host, database, lease, current, options);
+    } finally {
+      await lease.release();
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+async function openNamed({ store, sealing }: Host, database: Database, clusterKey: string): Promise<OpenedKeyring> {
+  const filled = store === undefined || (await isEmptyRepository(store)) ? undefined : store;
+  const inRepository = filled === undefined ? [] : await readRepositoryDocuments(filled);
+  const documents = [...(await readKeyringDocuments(database.queries)), ...inRepository];
+  const unique = new Map(documents.map((each) => [`${each.path}\0${each.bytes.toString('base64')}`, each]));
+  const keyring = await openKeyring([...unique.values()], sealing, { clusterKey });
+  requireMember(keyring);
+  if (keyring.fingerprint === clusterKey) return keyring;
+  throw new EnclaveManagerError(
+    'forged',
+    `the cluster key of the database is ${keyring.fingerprint}, not ${clusterKey}`,
+    { hint: 'Compare with the newest recovery line; every backup prints one.' },
+  );
+}
+
+async function acceptUnderLease(
+  context: OperationContext,
+  host: Host,
+  database: Database,
+  lease: Lease,
+  keyring: OpenedKeyring,
+  { confirm }: AcceptOptions,
+): Promise<AcceptedDatabase | undefined> {
+  await migrate(database);
+  if (await database.transaction((queries) => isLifeSealed(database, queries, keyring))) return undefined;
+  const instead = 'replay an export that nobody changed, or restore: restore run latest';
+  const expected = { version: loadMigrations().length, marker: false, instead };
+  const differences = await requireTables(context, host, database, expected);
+  await confirm({ keyring, differences });
+  context.signal.throwIfAborted();
+  await requireCurrentKeys(keyring, { database, store: host.store });
+  const incarnation = await database.transaction(async (queries) => {
+    await requireLease(queries, lease.token);
+    return await begin(context, database, queries, keyring, differences);
+  });
+  await rememberNode({ keyring, localState: host.localState }, host.sealing);
+  return { clusterKey: keyring.fingerprint, incarnation, differences };
+}
+
+/** As after an import, but for what only a backup knows: nothing is sealed anew, and there is no record of a restore. */
+async function begin(
+  context: OperationContext,
+  database: Database,
+  queries: Queries,
+  keyring: OpenedKeyring,
+  differences: readonly string[],
+): Promise<Incarnation> {
+  const cluster = await readCluster(queries);
+  if (cluster?.clusterId !== keyring.clusterId)
+    throw new EnclaveManagerError('lease-held', `the rows of "${database.name}" were replaced meanwhile`);
+  const incarnation = nextIncarnation([cluster.incarnation], context.randomness.bytes(8));
+  await resetEphemeralTables(queries);
+  const options = { accepted: [], refused: 'leave' } as const;
+  const { left } = await resealColumns(queries, keyring, options, context.randomness);
+  noteLeft(context, left);
+  await replaceKeyringDocuments(queries, keyring.documents);
+  await rewriteNodes(queries, keyring.membership, context);
+  await beginClusterLife(queries, { ...cluster, incarnation });
+  await sealLife(database, queries, keyring, incarnation, context.randomness);
+  const actor = `node ${keyring.nodeId}`;
+  const check = { notCompared: notComparedWithout, differences: [...differences], acceptedFor: keyring.fingerprint };
+  const details = { incarnation: { ...incarnation }, ...check, refusedSecrets: left.length };
+  const event = { type: 'RESTORE', action: 'database accepted', actor, subject: keyring.clusterId, details } as const;
+  await appendAuditEvent(queries, event, context);
+  return incarnation;
+}
