@@ -297,6 +297,8 @@ SELECT current_user AS name;
 
 SELECT d.oid::text || '…' || c.oid::text AS place FROM pg_catalog.pg_database d, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE d.datname = current_database() AND n.nspname = '…' AND c.relname = $1;
 
+SELECT data_type FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = '…' AND column_name = '…';
+
 SELECT datname AS name FROM pg_catalog.pg_database;
 
 SELECT event_object_table AS "table", concat_ws('…', '…', trigger_name, event_manipulation, action_timing, action_statement) AS text FROM information_schema.triggers WHERE trigger_schema = '…';

@@ -4,10 +4,12 @@ import { keyringPath } from '#keys/keyring-paths.ts';
 import { membersSchema } from '#keys/payloads.ts';
 import type { Incarnation } from '#model/backup.ts';
 import { beforeName, type RestoreId } from '#model/restore-names.ts';
+import type { Database } from '#ports/database.ts';
 import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { readAuditHead } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
 import { commitBefore } from '#store/commit-deadline.ts';
+import { isLifeSealed } from '#store/life-seal.ts';
 import { migrate } from '#store/migrate.ts';
 import { membershipsOfNodes } from '#store/nodes.ts';
 import type { Queries } from '#store/tables.ts';
@@ -89,6 +91,21 @@ async function commitWhileHeld(queries: Queries, { live, fenced }: Held): Promis
   if (deadline !== undefined) await commitBefore(queries, deadline);
 }
 
+/**
+ * Rows that were put there by hand do not come to serve by being replaced and put back. The keys may have changed since they
+ * were replaced.
+ */
+async function requireProvedLife(before: Database, keyring: OpenedKeyring): Promise<void> {
+  if (await before.transaction((queries) => isLifeSealed(before, queries, keyring, keyring.epochs))) return;
+  throw new EnclaveManagerError(
+    'import-pending',
+    `nothing proves that the replaced database "${before.name}" was this cluster's: its rows were copied or replayed by hand, or an earlier release replaced it; nothing was changed`,
+    {
+      hint: "To have it serve all the same, rename it to the live one's name by hand, and decide: enclave-manager database accept-import --cluster-key FINGERPRINT.",
+    },
+  );
+}
+
 /** The old rows begin a new life, as after a restore: nothing of their former one may count in it. */
 async function reviveBefore(
   context: OperationContext,
@@ -101,6 +118,7 @@ async function reviveBefore(
   const beforeCommit = async (queries: Queries): Promise<void> => await commitWhileHeld(queries, { live, fenced });
   try {
     await swapDeadline(live, fenced);
+    await requireProvedLife(before, keyring);
     await migrate(before, { beforeCommit });
     const rows: Record<string, number> = {};
     for (const table of exchangedTables()) rows[table] = await before.countRows(table);

@@ -63,7 +63,6 @@ export async function isLifeSealed(
 
 /** Another text whenever the seal has to be looked at again. */
 export async function readLifeMark(database: Database): Promise<string> {
-  if (!(await database.tableNames()).includes(table)) return 'none';
   const seal = await readSeal(database.queries);
   const incarnation = (await readCluster(database.queries))?.incarnation;
   if (seal === undefined || incarnation === undefined) return 'none';
@@ -71,8 +70,12 @@ export async function readLifeMark(database: Database): Promise<string> {
   return `${key} ${createHash('sha256').update(seal).digest('hex')}`;
 }
 
-/** Whoever made the table may have left out what bounds it. */
+/** Whoever made the table, if there is one, may have left out what bounds it, or given it another shape. */
 async function readSeal(queries: Queries): Promise<Buffer | undefined> {
+  const { rows } = await sql<{ data_type: string }>`
+    SELECT data_type FROM information_schema.columns
+    WHERE table_schema = current_schema() AND table_name = ${sql.lit(table)} AND column_name = 'seal'`.execute(queries);
+  if (rows[0]?.data_type !== 'bytea') return undefined;
   const row = await tablesOf(queries)
     .selectFrom(table)
     .select('seal')

@@ -4,18 +4,22 @@ import { acceptDatabase, type UnprovedDatabase } from '#operations/accept-databa
 import type { Cluster } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
+import { planRollback } from '#operations/plan-rollback.ts';
+import { restore } from '#operations/restore.ts';
+import { rollbackRestore } from '#operations/rollback-restore.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
 import type { Database } from '#ports/database.ts';
 import { listAuditEvents, verifyAuditChain } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
 import { tablesOf } from '#store/tables.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
+import { dumpDatabase } from '../fixtures/dump.ts';
 import { exportedSql } from '../fixtures/exporting.ts';
 import { makeContext, type TestHost } from '../fixtures/host.ts';
 import { startTestServer } from '../fixtures/postgresql.ts';
 import { psql, psqlUnavailable } from '../fixtures/psql.ts';
 import { replayWhole } from '../fixtures/replaying.ts';
-import { reopen } from '../fixtures/restoring.ts';
+import { confirmed, reopen } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
 
 beforeEach((context) => {
@@ -86,6 +90,47 @@ describe('an export whose marker was taken out', () => {
     expect(result.exitCode, result.stderr).toBe(0);
     await within(host, async (database) => await putSeal(database, seal));
     await expect(openOrCreateCluster(makeContext(), host)).rejects.toMatchObject(unproved);
+  });
+
+  it('does not serve by being replaced and put back', async () => {
+    const { host, edited } = await editedExport();
+    const replayed = await replayWhole(host, edited);
+    await restore(makeContext(), replayed, confirmed);
+    const cluster = await reopen(makeContext(), replayed);
+    const before = await dumpDatabase(cluster.database);
+    const plan = await planRollback(cluster);
+    await expect(rollbackRestore(makeContext(), cluster, plan)).rejects.toMatchObject({
+      code: 'import-pending',
+      exitCode: 12,
+      message: expect.stringContaining(`replaced database "${plan.beforeDatabase}"`) as string,
+    });
+    expect(await dumpDatabase((await reopen(makeContext(), replayed)).database)).toEqual(before);
+    expect(JSON.stringify(before)).not.toContain('User 71');
+    const kept = replayed.server.open(plan.beforeDatabase, { connections: 1 });
+    const { rows } = await sql`SELECT 1 FROM users u WHERE u::text LIKE '%User 71%'`.execute(kept.queries);
+    await kept.close();
+    expect(rows).toHaveLength(1);
+  });
+
+  it.each([
+    ['no', ''],
+    [
+      'another',
+      'CREATE TABLE life_seals (singleton bool PRIMARY KEY, seal text); INSERT INTO life_seals VALUES (true, $$x$$);',
+    ],
+  ])('does not serve with %s table of seals', async (_, instead) => {
+    const { host, cluster, edited } = await editedExport();
+    const replayed = await replayWhole(host, `${edited}\nDROP TABLE life_seals; ${instead}\n`);
+    await expect(openCluster(makeContext(), replayed, { finishImport: false })).rejects.toMatchObject(unproved);
+    await expect(openOrCreateCluster(makeContext(), replayed)).rejects.toMatchObject(unproved);
+    const options = { clusterKey: cluster.keyring.fingerprint, confirm: async () => {} };
+    await expect(acceptDatabase(makeContext(), replayed, options)).rejects.toMatchObject({
+      code: 'rows-differ',
+      exitCode: 31,
+      message: expect.stringContaining('life_seals') as string,
+    });
+    await restore(makeContext(), replayed, confirmed);
+    await reopen(makeContext(), replayed);
   });
 
   it('serves when a person names the key, and the audit log says that nobody compared it', async () => {
