@@ -122,7 +122,8 @@ export function databaseTransferContract(scope: ContractScope): void {
         ),
       ).toBe(6);
       expect(await snapshotRows(scope.subject, target, 'v')).toEqual(rows);
-      const all = sql`SELECT * FROM v ORDER BY id`;
+      // As text: no value of this program can hold an infinite time.
+      const all = sql`SELECT v::text AS row FROM v ORDER BY id`;
       expect((await all.execute(target.queries)).rows).toEqual((await all.execute(source.queries)).rows);
     });
 
