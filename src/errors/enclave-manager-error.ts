@@ -17,8 +17,9 @@ export class EnclaveManagerError extends Error {
   }
 }
 
-export function isEnclaveManagerError(error: unknown, code?: ErrorCode): error is EnclaveManagerError {
-  return error instanceof EnclaveManagerError && (code === undefined || error.code === code);
+/** Whether it is one of these; without codes, any of ours. */
+export function isEnclaveManagerError(error: unknown, ...codes: readonly ErrorCode[]): error is EnclaveManagerError {
+  return error instanceof EnclaveManagerError && (codes.length === 0 || codes.includes(error.code));
 }
 
 /** Gives every failure a code: known ones pass, anything else is `unexpected`. */

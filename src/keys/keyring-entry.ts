@@ -30,6 +30,16 @@ export function sha256Hex(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+/** Equal for documents of the same bytes at the same path. */
+export function identityOf({ path, bytes }: KeyringDocument): string {
+  return `${path} ${sha256Hex(bytes)}`;
+}
+
+/** Each once. A path may still come several times, with other bytes. */
+export function distinctDocuments(documents: readonly KeyringDocument[]): KeyringDocument[] {
+  return [...new Map(documents.map((document) => [identityOf(document), document])).values()];
+}
+
 /**
  * Sorts out what cannot be a keyring document, in a fixed order whatever the order given. One path may stand there with
  * several contents (from repository and database); equal ones count once. Throws `damaged` beyond the limits.

@@ -1,5 +1,6 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { openKeyring, requireMember, type OpenedKeyring } from '#keys/keyring.ts';
+import { distinctDocuments } from '#keys/keyring-entry.ts';
 import type { Incarnation } from '#model/backup.ts';
 import type { Database } from '#ports/database.ts';
 import { appendAuditEvent } from '#store/audit.ts';
@@ -85,9 +86,8 @@ export async function acceptDatabase(
 async function openNamed({ store, sealing }: Host, database: Database, clusterKey: string): Promise<OpenedKeyring> {
   const filled = store === undefined || (await isEmptyRepository(store)) ? undefined : store;
   const inRepository = filled === undefined ? [] : await readRepositoryDocuments(filled);
-  const documents = [...(await readKeyringDocuments(database.queries)), ...inRepository];
-  const unique = new Map(documents.map((each) => [`${each.path}\0${each.bytes.toString('base64')}`, each]));
-  const keyring = await openKeyring([...unique.values()], sealing, { clusterKey });
+  const documents = distinctDocuments([...(await readKeyringDocuments(database.queries)), ...inRepository]);
+  const keyring = await openKeyring(documents, sealing, { clusterKey });
   requireMember(keyring);
   if (keyring.fingerprint === clusterKey) return keyring;
   throw new EnclaveManagerError(

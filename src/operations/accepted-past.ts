@@ -9,8 +9,6 @@ import type { OperationContext } from './context.ts';
 import { listBounded } from './list-bounded.ts';
 import { refuseNewer } from './refuse-newer.ts';
 
-const unreadable: readonly string[] = ['damaged', 'forged', 'version-incompatible'];
-
 const places: readonly { readonly prefix: string; readonly type: DocumentType }[] = [
   { prefix: markerPath, type: 'marker' },
   { prefix: backupsPrefix, type: 'manifest' },
@@ -57,7 +55,7 @@ async function* authenticIn(
       keyring.verify(type, bytes);
       yield sha256Hex(bytes);
     } catch (error) {
-      if (!isEnclaveManagerError(error) || !unreadable.includes(error.code)) throw error;
+      if (!isEnclaveManagerError(error, 'damaged', 'forged', 'version-incompatible')) throw error;
       if (error.code === 'version-incompatible') refuseNewer(keyring, type, key, bytes);
       context.progress.note(`${key} does not count with the new keys: ${error.message}`);
     }

@@ -32,7 +32,7 @@ const maxAttempts = 16;
 
 /** What a person accepts to lose by new keys: every backup beyond this sequence that the repository does not show. */
 export interface AcceptedLoss {
-  readonly atLeastSequence?: number | undefined;
+  readonly atLeastSequence?: number;
 }
 
 /** A backup that is hidden now would not be on the list of what counts, and so never be one again. */

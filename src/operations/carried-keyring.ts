@@ -1,7 +1,7 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix } from '#format/layout.ts';
 import { readManifestSummary } from '#format/manifest.ts';
-import { type KeyringDocument, sha256Hex } from '#keys/keyring-entry.ts';
+import { identityOf, type KeyringDocument } from '#keys/keyring-entry.ts';
 import { parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits } from '#keys/signed-document.ts';
 import type { ObjectStore, StoredObject } from '#ports/object-store.ts';
@@ -47,7 +47,7 @@ export async function* carriedKeyrings(
     if (carried.length === 0) continue;
     if (group.size + carried.length > limits.documents) yield* close();
     for (const document of carried) {
-      const identity = `${document.path} ${sha256Hex(document.bytes)}`;
+      const identity = identityOf(document);
       if (!group.has(identity)) groupBytes += document.bytes.length;
       group.set(identity, document);
     }

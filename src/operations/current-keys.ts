@@ -1,4 +1,4 @@
-import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { keyringPrefix } from '#format/layout.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import { parseKeyringPath } from '#keys/keyring-paths.ts';
@@ -7,6 +7,7 @@ import { couldReplaceKeysOf, firstReplaceableEpoch } from '#keys/succession.ts';
 import type { Database } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
+import { damagedAsAbsent } from './damaged-as-absent.ts';
 import { listBounded } from './list-bounded.ts';
 
 /**
@@ -37,11 +38,6 @@ async function changedInRepository(keyring: OpenedKeyring, store: ObjectStore): 
 
 /** What is larger than any such document is none. */
 async function readDocument(store: ObjectStore, path: string): Promise<KeyringDocument | undefined> {
-  try {
-    const bytes = await store.get(path, { maxBytes: documentLimits.epoch });
-    return bytes && { path, bytes };
-  } catch (error) {
-    if (isEnclaveManagerError(error, 'damaged')) return undefined;
-    throw error;
-  }
+  const bytes = await store.get(path, { maxBytes: documentLimits.epoch }).catch(damagedAsAbsent);
+  return bytes && { path, bytes };
 }

@@ -47,9 +47,7 @@ async function readDisowned(
     const { summary, objects } = readManifestSummary(bytes);
     return summary.id === id ? { path, objects } : undefined;
   } catch (error) {
-    if (isEnclaveManagerError(error) && ['damaged', 'forged', 'version-incompatible'].includes(error.code)) {
-      return undefined;
-    }
+    if (isEnclaveManagerError(error, 'damaged', 'forged', 'version-incompatible')) return undefined;
     throw error;
   }
 }

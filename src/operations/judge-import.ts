@@ -3,6 +3,7 @@ import type { NodeState } from '#ports/local-state.ts';
 import { refuseHidden } from './hidden-backups.ts';
 import { describeNewerKey, nameTheKey } from './newer-key.ts';
 import type { OpenedImport } from './open-import.ts';
+import { memoryOf } from './remember-node.ts';
 
 /** On whose word an import serves: the backup's, or a person's who named the cluster. */
 export type ImportTrust =
@@ -38,7 +39,7 @@ function checkAccepted(
     );
   }
   const { id, sequence } = manifest.summary;
-  const seen = state?.clusterId === keyring.clusterId ? state.highestSequence : 0;
+  const seen = memoryOf(keyring, state)?.highestSequence ?? 0;
   if (sequence >= seen || trust.older) return;
   throw new EnclaveManagerError(
     'not-permitted',

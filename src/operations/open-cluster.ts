@@ -80,9 +80,9 @@ export async function openCluster(
     else await checkSchemaIsCurrent(database);
     const inRepository = await documentsInRepository(context, host, row);
     const { clusterKey } = options;
-    const keyring = await openSealedKeyring(context, { database, row, inRepository }, host, clusterKey);
+    const { keyring, isSealed } = await openSealedKeyring(context, { database, row, inRepository }, host, clusterKey);
     if (clusterKey === undefined) holdToMemory(remembered, keyring, `the database "${server.liveName}"`);
-    await requireSealedLife(context, host, database, keyring);
+    if (!isSealed) await requireSealedLife(context, host, database, keyring);
     await rememberNode({ keyring, localState }, sealing, {
       against: clusterKey === undefined ? undefined : remembered,
     });
@@ -114,11 +114,13 @@ export async function reopenCluster(context: OperationContext, host: Host, clust
 }
 
 /** Where the keys change between reading them and the seal of the database, they are read once more. */
-async function openSealedKeyring(...of: Parameters<typeof openClusterKeyring>): Promise<OpenedKeyring> {
+async function openSealedKeyring(
+  ...of: Parameters<typeof openClusterKeyring>
+): Promise<{ readonly keyring: OpenedKeyring; readonly isSealed: boolean }> {
   const keyring = await openClusterKeyring(...of);
   const { database } = of[1];
   const isSealed = await database.transaction((queries) => isLifeSealed(database, queries, keyring));
-  return isSealed ? keyring : await openClusterKeyring(...of);
+  return { keyring: isSealed ? keyring : await openClusterKeyring(...of), isSealed };
 }
 
 /**
@@ -134,8 +136,7 @@ async function documentsInRepository(
   try {
     return await readRepositoryDocuments(store);
   } catch (error) {
-    if (!isEnclaveManagerError(error)) throw error;
-    if (!['repository-unreachable', 'configuration', 'damaged'].includes(error.code)) throw error;
+    if (!isEnclaveManagerError(error, 'repository-unreachable', 'configuration', 'damaged')) throw error;
     context.progress.note(`warning: ${error.message} The keys in the database are used.`);
     return [];
   }

@@ -1,5 +1,6 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { openKeyring, requireMember, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
+import { distinctDocuments } from '#keys/keyring-entry.ts';
 import type { Database } from '#ports/database.ts';
 import { readOwnCluster, type ClusterRow } from '#store/cluster.ts';
 import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-documents.ts';
@@ -41,7 +42,10 @@ export async function openClusterKeyring(
 ): Promise<OpenedKeyring> {
   const { database, row, inRepository } = found;
   const inDatabase = await readKeyringDocuments(database.queries);
-  const keyring = await openOwn(context, host, union(inDatabase, inRepository), { ...row, clusterKey });
+  const keyring = await openOwn(context, host, distinctDocuments([...inDatabase, ...inRepository]), {
+    ...row,
+    clusterKey,
+  });
   if (keyring.clusterId !== row.clusterId) {
     throw new EnclaveManagerError(
       'forged',
@@ -71,11 +75,6 @@ async function openOwn(
     context.progress.note(`warning: ${error.message} Those of cluster ${clusterId} are used.`);
     return await openKeyring(documents, sealing, { clusterId, clusterKey });
   }
-}
-
-function union(first: readonly KeyringDocument[], second: readonly KeyringDocument[]): KeyringDocument[] {
-  const seen = new Set(first.map(({ path, bytes }) => `${path}\0${bytes.toString('base64')}`));
-  return [...first, ...second.filter(({ path, bytes }) => !seen.has(`${path}\0${bytes.toString('base64')}`))];
 }
 
 export async function checkSchemaIsCurrent(database: Database): Promise<void> {

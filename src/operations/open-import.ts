@@ -1,6 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { openManifest, readManifestSummary, type Manifest } from '#format/manifest.ts';
-import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
+import { openKeyring, type OpenedKeyring } from '#keys/keyring.ts';
+import { distinctDocuments } from '#keys/keyring-entry.ts';
 import type { Database } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { ImportMarker } from '#store/import-marker.ts';
@@ -39,7 +40,7 @@ export async function openImport(
   if (marker.state === 'begun') throw incompleteImport('an export', where);
   const { summary, keyring: copies } = readManifestSummary(marker.manifest);
   const filled = store === undefined || (await isEmptyRepository(store)) ? undefined : store;
-  const documents = distinct([
+  const documents = distinctDocuments([
     ...(filled === undefined ? [] : await readRepositoryDocuments(filled)),
     ...(await readKeyringDocuments(database.queries)),
     ...copies,
@@ -51,14 +52,6 @@ export async function openImport(
   if (filled === undefined) return { marker, manifest, keyring, repository: undefined };
   await checkMarker(filled, keyring);
   return { marker, manifest, keyring, repository: { store: filled, catalog: await readCatalog(filled, keyring) } };
-}
-
-function distinct(documents: readonly KeyringDocument[]): KeyringDocument[] {
-  return [
-    ...new Map(
-      documents.map((document) => [`${document.path}\0${document.bytes.toString('base64')}`, document]),
-    ).values(),
-  ];
 }
 
 /** Or it is being evicted: the new keys are committed and leave it out. */

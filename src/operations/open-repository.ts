@@ -2,7 +2,7 @@ import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-mana
 import { keyringPrefix, markerPath } from '#format/layout.ts';
 import { readMarker } from '#format/marker.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
-import { checkKeyringLimits, fitsKeyring, sha256Hex } from '#keys/keyring-entry.ts';
+import { checkKeyringLimits, distinctDocuments, fitsKeyring, sha256Hex } from '#keys/keyring-entry.ts';
 import { type KeyringPlace, parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits, parseDocument } from '#keys/signed-document.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -129,7 +129,7 @@ async function tryOpen(
       const chosen = await openKeyring(documents, sealing, { clusterKey }).catch(() => undefined);
       if (chosen !== undefined) return { keyring: chosen };
     }
-    if (isEnclaveManagerError(error) && ['no-key', 'damaged', 'forged'].includes(error.code)) return { error };
+    if (isEnclaveManagerError(error, 'no-key', 'damaged', 'forged')) return { error };
     throw error;
   }
 }
@@ -173,10 +173,6 @@ async function readUndamaged(store: ObjectStore, key: string, maxBytes: number):
 
 /** A path may come several times; which bytes are authentic is for the keyring to find out. Copies come first where both do not fit. */
 function withCopies(documents: readonly KeyringDocument[], copies: readonly KeyringDocument[]): KeyringDocument[] {
-  const all = new Map([...copies, ...documents].map((document) => [identityOf(document), document]));
-  return fitsKeyring([...all.values()]) ? [...all.values()] : [...copies];
-}
-
-function identityOf({ path, bytes }: KeyringDocument): string {
-  return `${path} ${sha256Hex(bytes)}`;
+  const all = distinctDocuments([...copies, ...documents]);
+  return fitsKeyring(all) ? all : [...copies];
 }

@@ -35,8 +35,7 @@ export async function readCondemned(store: ObjectStore, keyring: OpenedKeyring):
       bytes = await store.get(key, { maxBytes: documentLimits.condemned });
       if (bytes !== undefined) documents.push({ ...openCondemned(keyring, id, bytes), path: key, modifiedAt });
     } catch (error) {
-      if (!isEnclaveManagerError(error)) throw error;
-      if (!['damaged', 'forged', 'version-incompatible'].includes(error.code)) throw error;
+      if (!isEnclaveManagerError(error, 'damaged', 'forged', 'version-incompatible')) throw error;
       if (error.code === 'version-incompatible') refuseNewer(keyring, 'condemned', key, bytes);
       rejected.push(`${key} condemns nothing: ${error.message}`);
     }

@@ -151,8 +151,6 @@ function isSameVersion(before: StoredObject, now: StoredObject): boolean {
 
 /** Damage, forgery and a file that this user may not read are properties of one object; a store that does not answer fails the whole reading. */
 function whyRejected(error: unknown): Pick<Rejected, 'code' | 'reason'> {
-  const objectIsBad =
-    isEnclaveManagerError(error) && ['damaged', 'forged', 'version-incompatible', 'configuration'].includes(error.code);
-  if (!objectIsBad) throw error;
+  if (!isEnclaveManagerError(error, 'damaged', 'forged', 'version-incompatible', 'configuration')) throw error;
   return { code: error.code, reason: error.message };
 }

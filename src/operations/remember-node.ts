@@ -40,6 +40,14 @@ export function leadsToMemory({ clusterId, fingerprints }: OpenedKeyring, rememb
   return remembered.clusterId === clusterId && fingerprints.has(remembered.clusterKey);
 }
 
+/** What a host remembers of this cluster; `undefined` where it remembers none, or another. */
+export function memoryOf(
+  { clusterId }: Pick<OpenedKeyring, 'clusterId'>,
+  remembered: NodeState | undefined,
+): NodeState | undefined {
+  return remembered?.clusterId === clusterId ? remembered : undefined;
+}
+
 /** The highest number of a membership that this host has seen in force, of this cluster. */
 export async function rememberedMembership({
   keyring,
@@ -48,6 +56,5 @@ export async function rememberedMembership({
   readonly keyring: OpenedKeyring;
   readonly localState: LocalState;
 }): Promise<number> {
-  const state = await localState.read();
-  return state?.clusterId === keyring.clusterId ? (state.highestMembership ?? 0) : 0;
+  return memoryOf(keyring, await localState.read())?.highestMembership ?? 0;
 }

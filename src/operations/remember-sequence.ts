@@ -1,6 +1,6 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { LocalState } from '#ports/local-state.ts';
-import { leadsToMemory } from './remember-node.ts';
+import { leadsToMemory, memoryOf } from './remember-node.ts';
 
 /**
  * Raises this host's high-water mark, by which it later notices that newer backups were hidden from it. Where another process
@@ -25,6 +25,5 @@ export async function rememberedSequence({
   readonly keyring: OpenedKeyring;
   readonly localState: LocalState;
 }): Promise<number> {
-  const state = await localState.read();
-  return state?.clusterId === keyring.clusterId ? state.highestSequence : 0;
+  return memoryOf(keyring, await localState.read())?.highestSequence ?? 0;
 }

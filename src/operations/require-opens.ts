@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
+import { identityOf } from '#keys/keyring-entry.ts';
 import { readAuditHead } from '#store/audit.ts';
 import { readOwnCluster } from '#store/cluster.ts';
 import { readKeyMark, readKeyringDocuments } from '#store/keyring-documents.ts';
@@ -46,7 +47,4 @@ export async function requireOpens(queries: Queries, expected: ExpectedLife): Pr
 }
 
 const pathsAndBytes = (documents: readonly KeyringDocument[]): string =>
-  documents
-    .map(({ path, bytes }) => `${path} ${bytes.toString('base64')}`)
-    .toSorted()
-    .join('\n');
+  documents.map(identityOf).toSorted().join('\n');

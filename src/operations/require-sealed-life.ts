@@ -6,6 +6,7 @@ import { readCluster } from '#store/cluster.ts';
 import { isLifeSealed, sealLife } from '#store/life-seal.ts';
 import { requireNewestEpoch } from '#store/sealed-values.ts';
 import type { Host, OperationContext } from './context.ts';
+import { memoryOf } from './remember-node.ts';
 
 /**
  * A database serves where its life began: in it, by this program, under keys that count today. Rows that came by SQL, as from an
@@ -23,7 +24,8 @@ export async function requireSealedLife(
   // First, because another process of this host may vouch meanwhile.
   const state = await localState.read();
   if (await database.transaction((queries) => isLifeSealed(database, queries, keyring))) return;
-  const vouches = state?.clusterId === keyring.clusterId && state.sealsLives !== true;
+  const memory = memoryOf(keyring, state);
+  const vouches = memory !== undefined && memory.sealsLives !== true;
   if (!vouches) throw unsealed(`the database "${database.name}" at ${server.location}`);
   await database.transaction(async (queries) => await vouch(context, database, queries, keyring));
 }

@@ -1,4 +1,4 @@
-import { EnclaveManagerError, isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Manifest } from '#format/manifest.ts';
 import { markerPath } from '#format/layout.ts';
 import { readMarker } from '#format/marker.ts';
@@ -10,12 +10,14 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { LiveKeys } from './bring-keys.ts';
 import type { OperationContext } from './context.ts';
+import { damagedAsAbsent } from './damaged-as-absent.ts';
 import { refuseHidden } from './hidden-backups.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
 import { refuseNewerKey } from './newer-key.ts';
 import { isWhole, newestKeyring, openRepository, type Repository } from './open-repository.ts';
+import { memoryOf } from './remember-node.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { readManifest } from './read-manifest.ts';
 import { refuseLost, verifyBackups } from './verify-backup.ts';
@@ -107,8 +109,7 @@ async function readOwner(store: ObjectStore): Promise<string | undefined> {
     const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker });
     return bytes && readMarker(bytes).clusterId;
   } catch (error) {
-    if (isEnclaveManagerError(error, 'damaged')) return undefined;
-    throw error;
+    return damagedAsAbsent(error);
   }
 }
 
@@ -123,7 +124,7 @@ function checkFreshness(
   { state, liveKeys }: { readonly state: NodeState | undefined; readonly liveKeys: LiveKeys | undefined },
   trust: Trust,
 ): void {
-  const remembered = state?.clusterId === keyring.clusterId ? state : undefined;
+  const remembered = memoryOf(keyring, state);
   if (state !== undefined && remembered === undefined && trust.clusterKey === undefined) {
     throw new EnclaveManagerError(
       'repository-foreign',

@@ -1,4 +1,4 @@
-import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { keyringPrefix } from '#format/layout.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import { keyringPath, parseKeyringPath } from '#keys/keyring-paths.ts';
@@ -7,6 +7,7 @@ import { replacesKeysOf } from '#keys/succession.ts';
 import type { Database } from '#ports/database.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
+import { damagedAsAbsent } from './damaged-as-absent.ts';
 import type { KeyFence } from './key-fence.ts';
 import { listBounded } from './list-bounded.ts';
 
@@ -114,11 +115,6 @@ async function refuseSuccessor(store: ObjectStore, keyring: OpenedKeyring, epoch
   throw new EnclaveManagerError('lease-held', `somebody else committed new keys at the same time, in ${path}`, {
     hint: 'Run the command again: it goes on with those keys.',
   });
-}
-
-function damagedAsAbsent(error: unknown): undefined {
-  if (isEnclaveManagerError(error, 'damaged')) return undefined;
-  throw error;
 }
 
 function epochsOf(

@@ -63,7 +63,7 @@ async function attempt(read: () => Promise<Buffer>): Promise<Buffer | EnclaveMan
   try {
     return await read();
   } catch (error) {
-    if (isEnclaveManagerError(error) && ['damaged', 'version-incompatible'].includes(error.code)) return error;
+    if (isEnclaveManagerError(error, 'damaged', 'version-incompatible')) return error;
     throw error;
   }
 }

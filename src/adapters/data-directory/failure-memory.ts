@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { errnoName, fromFileSystemError } from '#errors/file-system-error.ts';
+import { fromFileSystemError } from '#errors/file-system-error.ts';
 import type { FailureMemory, RememberedFailure } from '#ports/failure-memory.ts';
 import { replaceDurably } from './durable-file.ts';
 import { exclusively } from './exclusively.ts';
+import { absent, readJsonFile } from './json-file.ts';
 import { makeDirectories } from './make-directories.ts';
 
 const maxFailures = 1000;
@@ -36,14 +36,9 @@ export function openFailureMemory(dataDirectory: string): FailureMemory {
 }
 
 async function readFailures(path: string): Promise<readonly RememberedFailure[]> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoName(error) === 'ENOENT') return [];
-    throw fromFileSystemError(error, path);
-  }
-  const parsed = failuresSchema.safeParse(parseJson(text));
+  const value = await readJsonFile(path, maxCharacters);
+  if (value === absent) return [];
+  const parsed = failuresSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new EnclaveManagerError('damaged', `${path} is no list of failed verifications`, {
     hint: `Move ${path} away, and verify the backups again: backup verify latest.`,
@@ -78,13 +73,4 @@ function written(failures: readonly RememberedFailure[]): string {
     lines.unshift(line);
   }
   return `[\n${lines.join(',\n')}\n]\n`;
-}
-
-function parseJson(text: string): unknown {
-  if (text.length > maxCharacters) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

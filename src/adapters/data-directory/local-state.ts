@@ -1,12 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { errnoName, fromFileSystemError } from '#errors/file-system-error.ts';
+import { fromFileSystemError } from '#errors/file-system-error.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
 import { replaceDurably } from './durable-file.ts';
 import { exclusively } from './exclusively.ts';
+import { absent, readJsonFile } from './json-file.ts';
 import { makeDirectories, syncAbove } from './make-directories.ts';
 
 const maxBytes = 64 * 1024;
@@ -31,14 +31,9 @@ export function openLocalState(dataDirectory: string): LocalState {
 }
 
 async function readState(path: string): Promise<NodeState | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoName(error) === 'ENOENT') return undefined;
-    throw fromFileSystemError(error, path);
-  }
-  const parsed = nodeStateSchema.safeParse(parseJson(text));
+  const value = await readJsonFile(path, maxBytes);
+  if (value === absent) return undefined;
+  const parsed = nodeStateSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new EnclaveManagerError('damaged', `${path} is not the state of a node: ${z.prettifyError(parsed.error)}`, {
     hint: `Move ${path} away: the node then finds its place in the repository again, and asks which cluster it trusts.`,
@@ -65,14 +60,5 @@ async function updateState<State extends NodeState | undefined>(
     });
   } catch (error) {
     throw fromFileSystemError(error, path);
-  }
-}
-
-function parseJson(text: string): unknown {
-  if (text.length > maxBytes) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

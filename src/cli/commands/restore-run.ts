@@ -1,8 +1,8 @@
 import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
+import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
 import { describePlan, planOf } from '#cli/restore-plan-text.ts';
-import { parseWholeNumber } from '#cli/numbers.ts';
 import { counted, formatDuration } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, incarnationSchema } from '#cli/schemas.ts';
 import type { BackupId } from '#model/identifiers.ts';
@@ -24,10 +24,7 @@ changed needs it too, unless the live database has the same new key.`,
   arguments: [backupArgument],
   options: [
     { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from a recovery line' },
-    {
-      flag: '--at-least-sequence <number>',
-      help: 'refuse when the newest backup has a lower sequence; lower than what this host has seen, it accepts that loss',
-    },
+    acceptedLossOption,
     { flag: '--without-safety-backup', help: 'do not back up what is there now, for when that is impossible' },
   ],
   examples: [
@@ -105,14 +102,14 @@ changed needs it too, unless the live database has the same new key.`,
   },
 });
 
-function readOptions({ options }: Input) {
+function readOptions(input: Input) {
+  const { options } = input;
   const clusterKey = options['cluster-key'];
-  const sequence = options['at-least-sequence'];
   return {
     safetyBackup: options['without-safety-backup'] !== true,
     trust: {
       ...(typeof clusterKey === 'string' ? { clusterKey } : {}),
-      ...(typeof sequence === 'string' ? { atLeastSequence: parseWholeNumber('--at-least-sequence', sequence) } : {}),
+      ...readAcceptedLoss(input),
     },
   };
 }
