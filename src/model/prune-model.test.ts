@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { explore, initialState, rulesOfTheProduct, type Rules, type State } from './prune-model.fixture.ts';
+import { explore } from './prune-model.fixture.ts';
+import { initialState, rulesOfTheProduct, type Rules, type State } from './prune-model-state.fixture.ts';
 
 const one = { objects: ['x.first'], damaged: [], badKnown: [] };
 const two = { objects: ['x.first', 'x.twin'], damaged: ['x.first'] };
