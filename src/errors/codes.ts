@@ -59,6 +59,12 @@ export const errorCodes = {
     means: 'the database holds an export that was not replayed to its end, or rows that nobody has checked yet',
     hint: 'See what it holds: database status.',
   },
+  superseded: {
+    exitCode: 12,
+    httpStatus: 409,
+    means: 'a newer life of the same data, in another database, has backed up into this repository',
+    hint: 'Find out which database is the live one: database status, backup list.',
+  },
   'lease-held': {
     exitCode: 13,
     httpStatus: 409,

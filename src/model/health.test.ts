@@ -11,6 +11,7 @@ const well: HealthFacts = {
   repository: 'reachable',
   newestBackup: { id: '20261122T000000Z-k3f9q2', authentic: true, verified: true, openers: 2 },
   hiddenBackups: undefined,
+  newerLife: undefined,
   markerProblem: undefined,
   rejectedManifests: [],
   rejectedKeyring: [],

@@ -9,6 +9,8 @@ export interface HealthFacts {
   readonly markerProblem: string | undefined;
   /** This host has seen a backup of a higher sequence than the repository shows now. */
   readonly hiddenBackups: { readonly seenSequence: number; readonly newestSequence: number } | undefined;
+  /** Another database lives on with this cluster's data and backs up here; a sentence. */
+  readonly newerLife: { readonly message: string; readonly hint: string } | undefined;
   /** What lies where manifests do and is no backup of this cluster; each a sentence. */
   readonly rejectedManifests: readonly string[];
   /** What lies where keyring documents do and counts for nothing; each a sentence. */
@@ -52,6 +54,7 @@ export const findingCodes = [
   'repository-unreachable',
   'marker-unusable',
   'backups-hidden',
+  'superseded',
   'manifest-rejected',
   'keyring-rejected',
   'sequence-fork',
@@ -111,6 +114,7 @@ function repositoryFindings(facts: HealthFacts): Finding[] {
 function lossFindings({
   markerProblem,
   hiddenBackups,
+  newerLife,
   rejectedManifests,
   rejectedKeyring,
   forks,
@@ -127,6 +131,7 @@ function lossFindings({
     const hint = `Find the newer backups. A restore without them has to say so: --at-least-sequence ${newestSequence}.`;
     findings.push(problem('backups-hidden', message, hint));
   }
+  if (newerLife !== undefined) findings.push(problem('superseded', newerLife.message, newerLife.hint));
   for (const fork of forks.slice(0, 1)) {
     const hint =
       'Both can be restored. Find out which manager wrote the other: only one database may use this repository.';

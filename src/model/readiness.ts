@@ -1,7 +1,7 @@
 /** Whether this manager serves, and if not, why and what to do. */
 export interface Readiness {
   readonly ready: boolean;
-  /** Sentences; empty when ready. */
+  /** Sentences: why not, or what somebody has to decide while it serves. */
   readonly reasons: readonly string[];
   /** Commands that bring it back, where somebody has to run one. */
   readonly commands: readonly string[];

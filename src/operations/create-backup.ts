@@ -19,6 +19,7 @@ import { operationLease, type Cluster, type OperationContext } from './context.t
 import { requireCurrentKeys } from './current-keys.ts';
 import { emptiedTables } from './emptied-tables.ts';
 import { readKnownObjects, type KnownObjects } from './known-objects.ts';
+import { refuseOlderLife } from './newer-life.ts';
 import { readBack } from './read-back.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { condemnedNames, readCondemned } from './read-condemned.ts';
@@ -55,7 +56,7 @@ export interface BackupResult {
  * and last the signed manifest, whose existence is the commit. Interrupted anywhere, nothing is listed, and the next
  * backup reuses the chunks that are there.
  *
- * Throws `lease-held`, `rows-differ`, `damaged`, and what the ports throw.
+ * Throws `lease-held`, `superseded`, `rows-differ`, `damaged`, and what the ports throw.
  */
 export async function createBackup(
   context: OperationContext,
@@ -87,7 +88,7 @@ export async function backUpUnderLease(
   const id = timedId(startedAt, context.randomness.bytes(6));
   const age = await BackupAge.begin(context.clock, cluster.database.queries);
 
-  const { catalog, known } = await lookAtRepository(context, cluster, store, options.lease);
+  const { catalog, known } = await lookAtRepository(context, cluster, store, options);
   const { streamed, reading, usable, schemaVersion: schema } = await streamRetained(context, cluster, store, known);
   await confirmObjects(context, store, streamed.objects);
 
@@ -119,10 +120,11 @@ export async function backUpUnderLease(
 /** Whose repository it is, what is listed in it, and which chunks need not be stored again. */
 async function lookAtRepository(
   context: OperationContext,
-  { keyring, database }: Cluster,
+  cluster: Cluster,
   store: ObjectStore,
-  lease: Lease,
+  { kind, lease }: { readonly kind: BackupKind; readonly lease: Lease },
 ): Promise<{ readonly catalog: Catalog; readonly known: KnownObjects }> {
+  const { keyring, database } = cluster;
   context.progress.phase('looking at the repository');
   await checkMarker(store, keyring);
   await requireCurrentKeys(keyring, { database, store });
@@ -133,6 +135,8 @@ async function lookAtRepository(
   const catalog = await readCatalog(store, keyring);
   refuseUnreadable(catalog);
   await refuseNewerIn(store, keyring, catalog);
+  // What a restore is about to replace may be an older life: it is never the latest.
+  if (kind !== 'safety') await refuseOlderLife(cluster, catalog);
   return { catalog, known: await readKnownObjects(store, catalog, condemned) };
 }
 

@@ -11,6 +11,7 @@ import { operationLease, type Cluster, type OperationContext } from './context.t
 import { requireCurrentKeys } from './current-keys.ts';
 import { deleteCondemned, judgeCondemned, type PruneFacts } from './delete-condemned.ts';
 import { keptObjectsOf } from './kept-objects.ts';
+import { refuseOlderLife } from './newer-life.ts';
 import {
   planPrune,
   prunedBackup,
@@ -95,7 +96,7 @@ export async function previewPrune(
  * Removes what the policy drops: manifests first; then records the objects that no backup names any more, and deletes
  * those that were recorded a grace ago and are still unreferenced. Repeated after a crash anywhere it goes on.
  *
- * Throws `lease-held`, the error of a manifest that is not authentic, `rows-differ` where rows of emptied tables would
+ * Throws `lease-held`, `superseded`, the error of a manifest that is not authentic, `rows-differ` where rows of emptied tables would
  * be lost, and what the store throws.
  */
 export async function prune(context: OperationContext, cluster: Cluster, options: PruneOptions): Promise<PruneResult> {
@@ -125,6 +126,8 @@ async function pruneUnderLease(
   await requireCurrentKeys(keyring, { database: cluster.database, store });
   await closeBegunEpochs(store, keyring, { check: () => lease.assertHeld() });
   const plan = await planPrune(context, repository, options);
+  // The lease of another database does not keep this one out.
+  await refuseOlderLife(cluster, plan.catalog);
   refuseLostRows(plan, options);
   for (const fork of plan.forks) context.progress.note(`warning: ${fork}; both are kept`);
   await removeManifests(context, repository, removal, plan);

@@ -11,6 +11,7 @@ import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { describeForks } from './forks.ts';
+import { describeNewerLife, newerLifeHint } from './newer-life.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readCondemned } from './read-condemned.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
@@ -95,6 +96,7 @@ export async function readStatus(
         : { ...lastBackup, verified: lastBackup.verified !== null, openers: lastBackup.openableBy.length },
     markerProblem: await findMarkerProblem(cluster),
     hiddenBackups: await findHidden(cluster, catalog),
+    newerLife: await findNewerLife(cluster, catalog),
     rejectedManifests: rejectedManifests(catalog),
     rejectedKeyring: keyring.rejected.map(({ path, reason }) => `${path} counts for nothing: ${reason}`),
     forks: catalog === undefined ? [] : describeForks(catalog),
@@ -182,6 +184,11 @@ async function findHidden(cluster: Cluster, catalog: Catalog | undefined): Promi
   const seenSequence = await rememberedSequence(cluster);
   const { highestSequence: newestSequence } = catalog;
   return seenSequence > newestSequence ? { seenSequence, newestSequence } : undefined;
+}
+
+async function findNewerLife(cluster: Cluster, catalog: Catalog | undefined): Promise<HealthFacts['newerLife']> {
+  const message = catalog && (await describeNewerLife(cluster, catalog));
+  return message === undefined ? undefined : { message, hint: newerLifeHint };
 }
 
 function rejectedManifests(catalog: Catalog | undefined): string[] {

@@ -23,6 +23,17 @@ describe('Gate', () => {
     expect(await gate.work(signal, async () => 'done')).toBe('done');
   });
 
+  it('serves on with what somebody has to decide, and says it no longer once that is settled', () => {
+    const gate = new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000));
+    const notice = { reasons: ['two databases are live'], commands: ['restore run latest'] };
+    gate.notice(notice);
+    expect(gate.readiness).toMatchObject({ ready: false, reasons: ['starting'], commands: [] });
+    gate.open(ready, Infinity);
+    expect(gate.readiness).toEqual({ ...ready, ...notice });
+    gate.notice(undefined);
+    expect(gate.readiness).toEqual(ready);
+  });
+
   it('interrupts work when it closes, and is closed only when that has ended', async () => {
     const gate = new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000));
     gate.open(ready, Infinity);

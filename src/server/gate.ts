@@ -10,6 +10,7 @@ import type { Clock } from '#ports/clock.ts';
 export class Gate {
   readonly #clock: Clock;
   #readiness: Readiness = notReady('starting', { retryAfterSeconds: 2 });
+  #notice: Pick<Readiness, 'reasons' | 'commands'> | undefined;
   #interrupt: AbortController | undefined;
   #openUntilMs = -Infinity;
   readonly #work = new Set<Promise<unknown>>();
@@ -19,7 +20,8 @@ export class Gate {
   }
 
   get readiness(): Readiness {
-    return this.#readiness.ready && this.hasRunOut ? ranOut : this.#readiness;
+    if (!this.#readiness.ready) return this.#readiness;
+    return this.hasRunOut ? ranOut : { ...this.#readiness, ...this.#notice };
   }
 
   get isOpen(): boolean {
@@ -34,6 +36,11 @@ export class Gate {
   /** Says why it does not serve, without touching work under way. */
   report(readiness: Readiness): void {
     this.#readiness = readiness;
+  }
+
+  /** What somebody has to decide although it serves; `undefined` once that is settled. */
+  notice(notice: Pick<Readiness, 'reasons' | 'commands'> | undefined): void {
+    this.#notice = notice;
   }
 
   /** `untilMs` is a reading of the monotonic clock. */

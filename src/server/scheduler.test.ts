@@ -79,7 +79,10 @@ beforeEach(() => {
   vi.mocked(openCluster).mockResolvedValue({ store: {}, keyring: {}, database } as never);
   vi.mocked(tendKeysIfPossible).mockImplementation(async (_context, _host, cluster) => cluster);
   vi.mocked(readCatalog).mockResolvedValue({ backups: [] } as never);
-  vi.mocked(readCluster).mockResolvedValue({ createdAt: new Date('2026-11-01T00:00:00Z') } as never);
+  vi.mocked(readCluster).mockResolvedValue({
+    createdAt: new Date('2026-11-01T00:00:00Z'),
+    incarnation: { number: 1, random: '0'.repeat(16) },
+  } as never);
   vi.mocked(listRuns).mockImplementation(async (_, { kind }) => runs.filter((run) => run.kind === kind));
   vi.mocked(createBackup).mockImplementation(async () => {
     record('backup', 'succeeded');
@@ -146,7 +149,8 @@ describe('the scheduler', () => {
     await runFor('2026-11-22T20:30:00Z', hourMs, { drill: '0 * * * *' });
     expect(begun('drill')).toEqual([]);
 
-    const entry = { id: 'b', authentic: true, kind: 'scheduled', startedAt: '2026-11-22T20:00:00Z' };
+    const incarnation = { number: 1, random: '0'.repeat(16) };
+    const entry = { id: 'b', incarnation, authentic: true, kind: 'scheduled', startedAt: '2026-11-22T20:00:00Z' };
     const read = {
       ...entry,
       endedAt: '2026-11-22T20:00:00Z',

@@ -2,6 +2,7 @@ import { isEnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-ma
 import type { Cluster, Host, OperationContext } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
+import { describeNewerLife, newerLifeHint } from '#operations/newer-life.ts';
 import { proveNodeDaily } from '#operations/prove-node.ts';
 import type { PruneSettings } from '#operations/plan-prune.ts';
 import { prune } from '#operations/prune.ts';
@@ -31,6 +32,8 @@ const failureRetryMs = 60_000;
 const closedRetryMs = 1_000;
 /** A reading that found a backup lost cannot mend it; it is not repeated at once. */
 const readingRestMs = 86_400_000;
+
+const newerLifeCommands = ['enclave-manager restore run latest', 'enclave-manager backup create --take-over'];
 
 /** In this order: a drill is of the newest backup. */
 const kinds: readonly RunKind[] = ['backup', 'drill', 'verify', 'prune'];
@@ -68,6 +71,7 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
     await proveNodeDaily(context, cluster);
     if (cluster.store === undefined) return lookEveryMs;
     const catalog = await readCatalog(cluster.store, cluster.keyring);
+    await tellOfNewerLife(cluster, catalog, parts.gate);
     const now = context.clock.now();
     const since = (await readCluster(cluster.database.queries))?.createdAt ?? now;
     const schedules = await readSchedules(cluster.database.queries, catalog, parts.settings, since, now);
@@ -79,6 +83,12 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
   } finally {
     await opened.database.close();
   }
+}
+
+/** It serves on: which database is the live one is for a person to say. Every backup here fails until then. */
+async function tellOfNewerLife(cluster: Cluster, catalog: Catalog, gate: Gate): Promise<void> {
+  const sentence = await describeNewerLife(cluster, catalog);
+  gate.notice(sentence === undefined ? undefined : { reasons: [sentence, newerLifeHint], commands: newerLifeCommands });
 }
 
 /** A drill needs a backup; a reading needs something that was not read for long, and rests after one. */

@@ -107,6 +107,39 @@ describe('several hosts', { timeout: 240_000 }, () => {
     await stop(serve);
   });
 
+  it('says of a database that was moved elsewhere which is the live one, in every command and on /readyz', async () => {
+    const { env } = await makeShared();
+    const dataDirectory = temporaryDirectory();
+    const made = serveOn(dataDirectory, env);
+    await made.saw(/Stop with Ctrl-C/);
+    await stop(made);
+    const url = env['ENCLAVE_MANAGER_DATABASE_URL']!;
+    const elsewhere = { ...env, ENCLAVE_MANAGER_DATABASE_URL: url.replace(/[^/]*(?=\?host)/, freshDatabaseName()) };
+    await runJson(['restore', 'run', 'latest', '--yes'], { dataDirectory, env: elsewhere });
+    const { id } = z
+      .object({ id: z.string() })
+      .parse(await runJson(['backup', 'create'], { dataDirectory, env: elsewhere }));
+
+    const refused = await runCommand(['backup', 'create', '--json'], { dataDirectory, env });
+    expect([refused.exitCode, JSON.parse(refused.stdout)]).toMatchObject([12, { error: { code: 'superseded' } }]);
+    const status = await runCommand(['status', '--json'], { dataDirectory, env });
+    expect([status.exitCode, JSON.parse(status.stdout)]).toMatchObject([
+      1,
+      { lastBackup: { id }, findings: expect.arrayContaining([expect.objectContaining({ code: 'superseded' })]) },
+    ]);
+    const listen = '127.0.0.1:18090';
+    const old = serveOn(dataDirectory, { ...env, ENCLAVE_MANAGER_LISTEN: listen });
+    await old.saw(/Stop with Ctrl-C/);
+    const readiness = async () =>
+      z.object({ reasons: z.array(z.string()) }).parse(await (await fetch(`http://${listen}/readyz`)).json());
+    await expect.poll(async () => (await readiness()).reasons[0], { timeout: 60_000 }).toContain('has incarnation 2');
+    await stop(old);
+
+    await runJson(['backup', 'create', '--take-over'], { dataDirectory, env });
+    expect((await runCommand(['backup', 'create'], { dataDirectory, env: elsewhere })).exitCode).toBe(12);
+    expect(await runJson(['status'], { dataDirectory, env })).toMatchObject({ healthy: true });
+  });
+
   it('stays up beside an empty database, says on /readyz what restores it, and serves once it is restored', async () => {
     const { env, drop } = await makeShared();
     const dataDirectory = temporaryDirectory();

@@ -19,7 +19,16 @@ confirms every object, reads the new ones back, and only then lists the backup.
 
 Needs the database, the repository and the key of this host. Only one backup or restore runs at a time. Interrupted
 anywhere, nothing is listed, and the next backup uses what is already stored. Chunks that were found damaged are stored
-anew, which heals older backups too.`,
+anew, which heals older backups too.
+
+Where a restore or an import has begun a newer life of the same data in another database, and that one backs up into this
+repository, this one is refused: only one of them is the live one. --take-over says that it is this one.`,
+  options: [
+    {
+      flag: '--take-over',
+      help: 'make this database the live one where another has backed up since; the other is refused from then on',
+    },
+  ],
   examples: [
     { command: 'enclave-manager backup create', means: 'with a progress bar on a terminal' },
     { command: 'enclave-manager backup create --json', means: 'for scripts: one document when it is done' },
@@ -28,6 +37,7 @@ anew, which heals older backups too.`,
     'repository-unreachable',
     'repository-foreign',
     'import-pending',
+    'superseded',
     'lease-held',
     'database-unreachable',
     'no-space',
@@ -54,10 +64,14 @@ anew, which heals older backups too.`,
       verified: verifiedSchema(z),
       clusterKey: fingerprintSchema(z),
     }),
-  run: async (environment) => {
+  run: async (environment, { options }) => {
     const { createBackup } = await import('#operations/create-backup.ts');
     await environment.store();
     const cluster = await environment.cluster();
+    if (options['take-over'] === true) {
+      const { takeOver } = await import('#operations/take-over.ts');
+      await takeOver(environment.context, cluster);
+    }
     const result = await createBackup(environment.context, cluster, { kind: 'manual' });
     environment.output.note(recoveryLine({ ...result, clusterId: cluster.keyring.clusterId }));
     return { result };

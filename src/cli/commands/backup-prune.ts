@@ -39,6 +39,7 @@ Needs the database, the repository and the key of this host; --dry-run needs no 
   failures: [
     'repository-unreachable',
     'repository-foreign',
+    'superseded',
     'lease-held',
     'database-unreachable',
     'damaged',

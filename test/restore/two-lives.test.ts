@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import type { Cluster } from '#operations/context.ts';
+import { createBackup } from '#operations/create-backup.ts';
+import { findBackup, readCatalog } from '#operations/read-catalog.ts';
+import { planRollback } from '#operations/plan-rollback.ts';
+import { prune } from '#operations/prune.ts';
+import { readStatus } from '#operations/read-status.ts';
+import { restore } from '#operations/restore.ts';
+import { rollbackRestore } from '#operations/rollback-restore.ts';
+import { takeOver } from '#operations/take-over.ts';
+import { listAuditEvents } from '#store/audit.ts';
+import { readCluster } from '#store/cluster.ts';
+import { makeCluster } from '../fixtures/cluster.ts';
+import { makeContext, type TestHost } from '../fixtures/host.ts';
+import { confirmed, reopen, restoreInto } from '../fixtures/restoring.ts';
+import { addUsers } from '../fixtures/rows.ts';
+
+const context = makeContext();
+const schedules = { backupSchedule: undefined, drillSchedule: undefined, pruneSchedule: undefined };
+const settings = { ...schedules, verifyPeriodMs: 1e9, onOneDisk: [], embeddedDatabase: false };
+
+const backUp = async (cluster: Cluster) => await createBackup(context, cluster, { kind: 'manual' });
+const problemsOf = async (cluster: Cluster): Promise<string[]> =>
+  (await readStatus(context, cluster, settings)).findings
+    .filter(({ severity }) => severity === 'problem')
+    .map(({ code }) => code);
+const latestOf = async (host: TestHost, { keyring }: Cluster) =>
+  findBackup(await readCatalog(host.store, keyring), 'latest').entry.id;
+const incarnationOf = async ({ database }: Cluster) => (await readCluster(database.queries))?.incarnation.number;
+
+/** A cluster with a backup, and its data moved into another database out of that. */
+async function moved() {
+  const { host, cluster: old } = await makeCluster();
+  await addUsers(old.database, 3);
+  await backUp(old);
+  return { host, old, current: await restoreInto(context, host) };
+}
+
+describe('two databases of one cluster that back up into one repository', () => {
+  it('do not both: the older one is refused, in its status and in a prune too, and nothing of it is listed', async () => {
+    const { host, old, current } = await moved();
+    expect(await problemsOf(old)).toEqual([]);
+    const { id } = await backUp(current);
+    await addUsers(old.database, 2, 'written-since.example.org');
+
+    await expect(backUp(old)).rejects.toMatchObject({
+      code: 'superseded',
+      exitCode: 12,
+      message: expect.stringMatching(`backup ${id} .* has incarnation 2, the database "${old.database.name}" .* has 1`),
+      hint: expect.stringContaining('backup create --take-over'),
+    });
+    const pruning = { policy: { last: 1 }, graceMs: 86_400_000, cause: 'manual', acceptEmptiedTables: false } as const;
+    await expect(prune(context, old, pruning)).rejects.toMatchObject({ code: 'superseded' });
+    expect(await problemsOf(old)).toEqual(['superseded', 'run-failed', 'run-failed']);
+
+    expect(await problemsOf(current)).toEqual([]);
+    expect(await latestOf(host, current)).toBe(id);
+    expect((await backUp(current)).sequence).toBe(3);
+  });
+
+  it('change places where a person says so, in the audit log, and a crash before the backup loses nothing', async () => {
+    const { host, old, current } = await moved();
+    await backUp(current);
+
+    await takeOver(context, old);
+
+    expect(await incarnationOf(old)).toBe(3);
+    const { id } = await backUp(await reopen(context, host));
+    expect(await latestOf(host, old)).toBe(id);
+    const events = await listAuditEvents(old.database.queries, { limit: 100 });
+    expect(events.filter(({ action }) => action === 'taken over')).toMatchObject([
+      { details: { incarnation: { number: 3 }, because: expect.stringContaining('has incarnation 2') } },
+    ]);
+    await expect(backUp(current)).rejects.toMatchObject({ code: 'superseded' });
+    expect(await problemsOf(current)).toContain('superseded');
+    // Once more there is nothing to take.
+    await takeOver(context, old);
+    expect(await incarnationOf(old)).toBe(3);
+  });
+
+  it('stop each other where both were restored from one backup', async () => {
+    const { host, current } = await moved();
+    const other = await restoreInto(context, host);
+    expect([await incarnationOf(current), await incarnationOf(other)]).toEqual([2, 2]);
+    await backUp(other);
+    await expect(backUp(current)).rejects.toMatchObject({ code: 'superseded' });
+  });
+
+  it('are no trouble as long as one of them only is looked at', async () => {
+    const { old, current } = await moved();
+    await addUsers(current.database, 2, 'tried.example.org');
+    expect(await problemsOf(current)).toEqual([]);
+    expect((await backUp(old)).sequence).toBe(2);
+    expect(await problemsOf(old)).toEqual([]);
+  });
+
+  it('become one by a restore into the older one, which is backed up before it is replaced', async () => {
+    const { host, old, current } = await moved();
+    await backUp(current);
+    await addUsers(old.database, 2, 'written-since.example.org');
+
+    const { safetyBackupId } = await restore(context, host, confirmed);
+
+    expect(safetyBackupId).not.toBeNull();
+    const again = await reopen(context, host);
+    expect(await incarnationOf(again)).toBe(3);
+    await backUp(again);
+    await expect(backUp(current)).rejects.toMatchObject({ code: 'superseded' });
+  });
+});
+
+describe('a restore in place', () => {
+  it('goes on backing up, and so does what a rollback puts back', async () => {
+    const { host, cluster } = await makeCluster();
+    await backUp(cluster);
+    await restore(context, host, confirmed);
+    const restored = await reopen(context, host);
+    await backUp(restored);
+    expect(await problemsOf(restored)).toEqual([]);
+
+    await rollbackRestore(context, restored, await planRollback(restored));
+
+    const back = await reopen(context, host);
+    expect(await incarnationOf(back)).toBe(3);
+    await backUp(back);
+    expect(await problemsOf(back)).toEqual([]);
+  });
+});
