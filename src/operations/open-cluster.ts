@@ -148,8 +148,13 @@ async function readLiveClusterOrImport(context: OperationContext, host: Host): P
     return await readLiveCluster(host);
   } catch (error) {
     if (!isEnclaveManagerError(error, 'import-pending')) throw error;
-    await finishImport(context, host, { trust: { kind: 'compared' } });
-    return await readLiveCluster(host);
+    const finished = await finishImport(context, host, { trust: { kind: 'compared' } });
+    const row = await readLiveCluster(host);
+    if (finished !== undefined) {
+      const how = finished.check.acceptedFor === null ? 'was compared with its backup' : 'was accepted before';
+      context.progress.note(`the replayed export of backup ${finished.backupId} ${how}, and serves from now on`);
+    }
+    return row;
   }
 }
 

@@ -63,8 +63,8 @@ async function scriptOf(cluster: Cluster, id: BackupId): Promise<string> {
   return (await exportedSql(makeContext(), cluster, id)).sql.toString();
 }
 
-async function serveImport(host: TestHost) {
-  const { cluster, outcome } = await openOrCreateCluster(makeContext(), host);
+async function serveImport(host: TestHost, context = makeContext()) {
+  const { cluster, outcome } = await openOrCreateCluster(context, host);
   onTestFinished(() => cluster.database.close());
   return { cluster, outcome };
 }
@@ -93,8 +93,12 @@ describe('a replayed export', () => {
       exitCode: 12,
     });
 
-    const { cluster, outcome } = await serveImport(replayed);
+    const noting = makeContext();
+    const { cluster, outcome } = await serveImport(replayed, noting);
     expect(outcome).toBe('opened');
+    expect(noting.notes).toContain(
+      `the replayed export of backup ${backup.id} was compared with its backup, and serves from now on`,
+    );
     expect(await findImport(replayed.server)).toBeUndefined();
     expect(await dumpDatabase(cluster.database)).toEqual(wanted);
     const { queries } = cluster.database;

@@ -21,6 +21,9 @@ Needs the database, the repository and the key of this host. Only one backup or 
 anywhere, nothing is listed, and the next backup uses what is already stored. Chunks that were found damaged are stored
 anew, which heals older backups too.
 
+An export that was replayed and does not serve yet is first compared with its backup, row by row, as serve does; one that
+is incomplete, differs or cannot be compared is not backed up.
+
 Where a restore or an import has begun a newer life of the same data in another database, and that one backs up into this
 repository, this one is refused: only one of them is the live one. --take-over says that it is this one.`,
   options: [
