@@ -75,7 +75,7 @@ function usage(command: Command): string {
 function exitCodeLines(command: Command): (readonly [string, string])[] {
   const meanings = new Map<number, string[]>([[0, ['done']]]);
   if (command.unwell !== undefined) meanings.set(1, [command.unwell]);
-  for (const code of ['usage', 'configuration', ...command.failures] as const) {
+  for (const code of ['usage', 'configuration', 'no-space', ...command.failures] as const) {
     const { exitCode, means } = errorCodes[code];
     const known = meanings.get(exitCode) ?? [];
     if (!known.includes(means)) meanings.set(exitCode, [...known, means]);

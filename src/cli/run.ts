@@ -6,6 +6,7 @@ import type { Clock } from '#ports/clock.ts';
 import type { Progress } from '#ports/progress.ts';
 import { type Command, commandName } from './command.ts';
 import { type Adapters, Environment } from './environment.ts';
+import { LostOutput } from './output/lost-output.ts';
 import { Output, type Streams } from './output/output.ts';
 import type { Spelling } from './output/program-name.ts';
 import { type CommonFlags, parseCommandLine, type Request } from './program.ts';
@@ -30,9 +31,24 @@ export interface LoadedAdapters {
   newContext(parts: { readonly progress: Progress; readonly signal: AbortSignal }): OperationContext;
 }
 
+/** How a command line ended; `failed`: with an error, which has been told. */
+interface End {
+  readonly exitCode: number;
+  readonly failed: boolean;
+}
+
 /** Runs one command line and resolves with the exit code. Never rejects, never exits. */
 export async function runCommandLine(commands: readonly Command[], process: Process): Promise<number> {
-  ignoreBrokenPipes(process.streams);
+  const lost = new LostOutput(process.streams);
+  const { exitCode, failed } = await runRequest(commands, process);
+  const lack = await lost.find();
+  if (lack === undefined || failed) return exitCode;
+  // Not as a document: that would be lost as well.
+  newOutput(process, { json: false, quiet: false, phases: false, yes: false }).failure(lack);
+  return lack.exitCode;
+}
+
+async function runRequest(commands: readonly Command[], process: Process): Promise<End> {
   let request: Request;
   try {
     request = parseCommandLine(commands, process.argv);
@@ -45,14 +61,14 @@ export async function runCommandLine(commands: readonly Command[], process: Proc
   }
   if (request.kind === 'print') {
     process.streams.stdout.write(request.text);
-    return 0;
+    return { exitCode: 0, failed: false };
   }
   const output = newOutput(process, request.flags);
   try {
-    return await runCommand(request, output, process);
+    return { exitCode: await runCommand(request, output, process), failed: false };
   } catch (error) {
-    if (request.command.untilStopped === true && process.signal.aborted && error === process.signal.reason) return 0;
-    return fail(output, error, process);
+    const isStop = request.command.untilStopped === true && process.signal.aborted && error === process.signal.reason;
+    return isStop ? { exitCode: 0, failed: false } : fail(output, error, process);
   }
 }
 
@@ -94,27 +110,18 @@ function newOutput(
 }
 
 /** What was interrupted may fail with anything; the cause is the interruption. */
-function fail(output: Output, error: unknown, process: Process): number {
+function fail(output: Output, error: unknown, process: Process): End {
   const cause: unknown = process.signal.aborted && !isEnclaveManagerError(error) ? process.signal.reason : error;
   const failure = toEnclaveManagerError(cause);
   output.failure(failure);
   if (failure.code === 'unexpected' && process.configurationSources.environment['ENCLAVE_MANAGER_DEBUG'] === '1') {
     process.streams.stderr.write(`${stackOf(cause)}\n`);
   }
-  return failure.exitCode;
+  return { exitCode: failure.exitCode, failed: true };
 }
 
 function stackOf(error: unknown): string {
   if (error instanceof EnclaveManagerError && error.cause instanceof Error)
     return error.cause.stack ?? error.cause.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** Whoever read our output and left has all he wanted; the command still ends what it began. */
-function ignoreBrokenPipes({ stdout, stderr }: Streams): void {
-  for (const stream of [stdout, stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
-  }
 }
