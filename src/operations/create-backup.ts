@@ -19,7 +19,7 @@ import { operationLease, type Cluster, type OperationContext } from './context.t
 import { requireCurrentKeys } from './current-keys.ts';
 import { emptiedTables } from './emptied-tables.ts';
 import { readKnownObjects, type KnownObjects } from './known-objects.ts';
-import { refuseOlderLife } from './newer-life.ts';
+import { refuseLifeListedSince, refuseOlderLife } from './newer-life.ts';
 import { readBack } from './read-back.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { condemnedNames, readCondemned } from './read-condemned.ts';
@@ -27,7 +27,7 @@ import type { ReadingTime } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
 import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
-import { refuseNewerIn } from './refuse-newer.ts';
+import { refuseNewerIn, refuseUnreadable } from './refuse-newer.ts';
 import { requireStore } from './require-store.ts';
 import { maxPasses, notRetained, retainReused, withoutObjects } from './retain-objects.ts';
 import { noteStrangeTables } from './strange-tables.ts';
@@ -103,6 +103,7 @@ export async function backUpUnderLease(
     schemaVersion: schema,
     warnings: await emptiedTables(store, cluster.keyring, catalog, streamed.tables),
   });
+  if (options.kind !== 'safety') await refuseLifeListedSince(store, cluster, catalog);
   await commitManifest(context, store, cluster, { manifest, lease: options.lease, age });
   await confirmListed(context, store, manifest);
   await recordReading(context, store, cluster, { id, reading, streamed });
@@ -150,12 +151,6 @@ async function streamRetained(context: OperationContext, cluster: Cluster, store
     if (passes === maxPasses) throw notRetained(store, released);
     usable = withoutObjects(usable, released);
   }
-}
-
-/** What this user may not read may be the newest backup: the next would take its sequence. */
-function refuseUnreadable({ rejected }: Catalog): void {
-  const unreadable = rejected.find(({ code }) => code === 'configuration');
-  if (unreadable !== undefined) throw new EnclaveManagerError(unreadable.code, unreadable.reason);
 }
 
 async function streamSnapshot(

@@ -1,8 +1,11 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { backupsPrefix, manifestPath } from '#format/layout.ts';
 import { backupOfNewerLife } from '#model/incarnation.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
 import { readCluster } from '#store/cluster.ts';
 import type { Cluster } from './context.ts';
-import type { Catalog } from './read-catalog.ts';
+import { listBounded } from './list-bounded.ts';
+import { readCatalog, type Catalog } from './read-catalog.ts';
 
 export const newerLifeHint =
   'Find out which database is the live one. If it is the other: stop this manager, or bring its data here: restore run latest. If it is this one: backup create --take-over, and the other is refused from then on.';
@@ -27,4 +30,13 @@ export async function describeNewerLife(
 export async function refuseOlderLife(cluster: Pick<Cluster, 'database' | 'server'>, catalog: Catalog): Promise<void> {
   const sentence = await describeNewerLife(cluster, catalog);
   if (sentence !== undefined) throw new EnclaveManagerError('superseded', sentence, { hint: newerLifeHint });
+}
+
+/** The same once more before a backup is listed: the other database has a lease of its own, and may have been faster. */
+export async function refuseLifeListedSince(store: ObjectStore, cluster: Cluster, before: Catalog): Promise<void> {
+  const seen = new Set(before.rejected.map(({ path }) => path));
+  for (const { entry } of before.backups) seen.add(manifestPath(entry.id));
+  for await (const { key } of listBounded(store, backupsPrefix)) {
+    if (!seen.has(key)) return await refuseOlderLife(cluster, await readCatalog(store, cluster.keyring));
+  }
 }

@@ -32,6 +32,12 @@ export async function refuseNewerIn(
   }
 }
 
+/** Throws where this user may not read a document: it may be the newest backup, and the next would take its sequence. */
+export function refuseUnreadable({ rejected }: Pick<Catalog, 'rejected'>): void {
+  const unreadable = rejected.find(({ code }) => code === 'configuration');
+  if (unreadable !== undefined) throw new EnclaveManagerError(unreadable.code, unreadable.reason);
+}
+
 function typeAt(path: string): 'manifest' | 'verification' | undefined {
   if (parseManifestPath(path) !== undefined) return 'manifest';
   return parseVerificationPath(path) === undefined ? undefined : 'verification';

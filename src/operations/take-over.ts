@@ -10,6 +10,7 @@ import { operationLease, type Cluster, type OperationContext } from './context.t
 import { requireCurrentKeys } from './current-keys.ts';
 import { describeNewerLife } from './newer-life.ts';
 import { readCatalog } from './read-catalog.ts';
+import { refuseNewerIn, refuseUnreadable } from './refuse-newer.ts';
 import { requireStore } from './require-store.ts';
 
 /**
@@ -24,6 +25,8 @@ export async function takeOver(context: OperationContext, cluster: Cluster): Pro
     await checkMarker(store, keyring);
     await requireCurrentKeys(keyring, { database, store });
     const catalog = await readCatalog(store, keyring);
+    refuseUnreadable(catalog);
+    await refuseNewerIn(store, keyring, catalog);
     const sentence = await describeNewerLife(cluster, catalog);
     if (sentence === undefined) return;
     const seen = catalog.backups.map(({ entry }) => entry.incarnation);

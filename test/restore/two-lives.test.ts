@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '#operations/context.ts';
-import { createBackup } from '#operations/create-backup.ts';
+import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { findBackup, readCatalog } from '#operations/read-catalog.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { prune } from '#operations/prune.ts';
@@ -14,6 +14,7 @@ import { makeCluster } from '../fixtures/cluster.ts';
 import { makeContext, type TestHost } from '../fixtures/host.ts';
 import { confirmed, reopen, restoreInto } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
+import { workersBefore } from '../fixtures/workers.ts';
 
 const context = makeContext();
 const schedules = { backupSchedule: undefined, drillSchedule: undefined, pruneSchedule: undefined };
@@ -56,6 +57,16 @@ describe('two databases of one cluster that back up into one repository', () => 
     expect(await problemsOf(current)).toEqual([]);
     expect(await latestOf(host, current)).toBe(id);
     expect((await backUp(current)).sequence).toBe(3);
+  });
+
+  it('refuse the slower of two backups at once before it is listed', async () => {
+    const { host, old, current } = await moved();
+    let faster: Promise<BackupResult> | undefined;
+    const startWorker = workersBefore(async () => void (await (faster ??= backUp(current))));
+    const slow = makeContext({ startWorker });
+    await expect(createBackup(slow, old, { kind: 'manual' })).rejects.toMatchObject({ code: 'superseded' });
+    expect(await latestOf(host, current)).toBe((await faster)?.id);
+    expect((await readCatalog(host.store, current.keyring)).backups).toHaveLength(2);
   });
 
   it('change places where a person says so, in the audit log, and a crash before the backup loses nothing', async () => {
