@@ -293,6 +293,8 @@ SELECT count(*) AS count FROM public."users";
 
 SELECT count(*) AS count FROM public."users" t WHERE t.crdb_internal_mvcc_timestamp > COALESCE( (SELECT m.crdb_internal_mvcc_timestamp FROM public."audit_events" m WHERE m."position" = $1), 0);
 
+SELECT count(*) AS documents, CAST(coalesce(sum(size), 0) AS INT8) AS bytes FROM (SELECT octet_length(document) AS size FROM "memberships" UNION ALL SELECT octet_length(document) AS size FROM "credentials" UNION ALL SELECT octet_length(document) AS size FROM "key_epochs" UNION ALL SELECT octet_length(document) AS size FROM "key_slots") AS sizes;
+
 SELECT current_user AS name;
 
 SELECT d.oid::text || '…' || c.oid::text AS place FROM pg_catalog.pg_database d, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE d.datname = current_database() AND n.nspname = '…' AND c.relname = $1;

@@ -81,14 +81,15 @@ function totalBytes(documents: readonly KeyringDocument[]): number {
   return documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
-/** Throws `damaged` beyond what a keyring can have; whoever reads one calls it while reading. */
-export function checkKeyringLimits(count: number, bytes: number): void {
+const tooManyHint =
+  'No cluster writes so many: remove from keyring/ what was put there, or restore that directory from a copy.';
+
+/** Throws `damaged` beyond what a keyring can have; whoever reads one calls it while reading, or before. */
+export function checkKeyringLimits(count: number, bytes: number, hint = tooManyHint): void {
   if (count <= maxKeyringDocuments && bytes <= maxKeyringBytes) return;
   throw new EnclaveManagerError(
     'damaged',
     `The keyring has ${count} documents of ${bytes} bytes, more than ${maxKeyringDocuments} documents or ${maxKeyringBytes} bytes.`,
-    {
-      hint: 'No cluster writes so many: remove from keyring/ what was put there, or restore that directory from a copy.',
-    },
+    { hint },
   );
 }

@@ -1,6 +1,7 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { Database } from '#ports/database.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
 import type { ClusterRow } from '#store/cluster.ts';
 import { acquireLease } from '#store/leases.ts';
 import type { Lease } from '#store/held-lease.ts';
@@ -71,7 +72,7 @@ export async function inspectLive(
       await lease.release();
       await database.close();
     };
-    await requireCurrentKeys(keyring, { database, store }).catch(async (error: unknown) => {
+    await requireKeysUnchanged(keyring, database, store).catch(async (error: unknown) => {
       await lease.release();
       throw error;
     });
@@ -83,5 +84,19 @@ export async function inspectLive(
   } catch (error) {
     await database.close();
     throw error;
+  }
+}
+
+/** Rows that are no keyring say nothing of its keys, and are replaced now: whoever wrote them could have deleted what was there. */
+async function requireKeysUnchanged(
+  keyring: OpenedKeyring,
+  database: Database,
+  store: ObjectStore | undefined,
+): Promise<void> {
+  try {
+    await requireCurrentKeys(keyring, { database, store });
+  } catch (error) {
+    if (!isEnclaveManagerError(error, 'damaged')) throw error;
+    await requireCurrentKeys(keyring, { store });
   }
 }

@@ -1,13 +1,18 @@
+import { sql } from 'kysely';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import type { KeyringDocument } from '#keys/keyring-entry.ts';
+import { checkKeyringLimits, type KeyringDocument } from '#keys/keyring-entry.ts';
 import { plantedValueHint } from '#errors/planted-value.ts';
 import { keyringPath, maxKeyringNumber, parseKeyringPath, type KeyringPlace } from '#keys/keyring-paths.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
 const keyringTables = ['memberships', 'credentials', 'key_epochs', 'key_slots'] as const;
 
-/** Every document in the database, sorted by path. What has a number that no path can name is none. */
+/**
+ * Every document in the database, sorted by path. What has a number that no path can name is none. Throws `damaged` where
+ * somebody stored more than a keyring can have, before it is read.
+ */
 export async function readKeyringDocuments(queries: Queries): Promise<KeyringDocument[]> {
+  await checkSizes(queries);
   const tables = tablesOf(queries);
   const memberships = await tables
     .selectFrom('memberships')
@@ -26,6 +31,15 @@ export async function readKeyringDocuments(queries: Queries): Promise<KeyringDoc
   return stored
     .map(([place, bytes]) => ({ path: keyringPath(place), bytes }))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function checkSizes(queries: Queries): Promise<void> {
+  const sizes = keyringTables.map((table) => sql`SELECT octet_length(document) AS size FROM ${sql.table(table)}`);
+  const { rows } = await sql<{ documents: number; bytes: number }>`SELECT count(*) AS documents,
+    CAST(coalesce(sum(size), 0) AS INT8) AS bytes FROM (${sql.join(sizes, sql` UNION ALL `)}) AS sizes`.execute(
+    queries,
+  );
+  for (const { documents, bytes } of rows) checkKeyringLimits(documents, bytes, plantedValueHint);
 }
 
 /** Another text whenever somebody stored a membership or an epoch; also where junk has the highest number. */

@@ -90,6 +90,18 @@ describe('somebody who can write to the database', () => {
     await expectNobodyNew();
   });
 
+  it('and fills the tables of the keyring beyond what any has is named before anything of it is read', async () => {
+    const added = await write(`INSERT INTO memberships (number, document)
+      SELECT number, convert_to(repeat('x', 1000000), 'UTF8') FROM generate_series(100, 699) AS numbers (number)`);
+    expect(added).toBe(600);
+    const { exitCode, stderr } = await scene.run('backup', 'create');
+    expect([exitCode, stderr]).toEqual([20, expect.stringMatching(/keyring has 60\d documents of 6000\d{5} bytes/)]);
+    expect(stderr).toContain('Find out who else writes to the database');
+
+    await scene.succeed('restore', 'run', 'latest', '--yes', '--without-safety-backup');
+    expect((await scene.succeed('backup', 'create')).document).toMatchObject({ sequence: 2 });
+  });
+
   it('and inserts an invite and a join request is refused by the manager: he cannot seal what checks it', async () => {
     const own = await attacker.credential();
     const inviteId = '11111111-1111-4111-8111-111111111111';
