@@ -2,6 +2,7 @@ import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { parseBackupId } from '#model/identifiers.ts';
+import { unknownBecause } from '#model/unknown.ts';
 import type { Catalog } from '#operations/read-catalog.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Environment } from './environment.ts';
@@ -11,6 +12,8 @@ export interface OpenedCatalog {
   /** `undefined` on a host without a key: nothing is known to be authentic then. */
   readonly keyring: OpenedKeyring | undefined;
   readonly catalog: Catalog;
+  /** Something lies where backups do and is not listed, or backups that this host has seen are missing. */
+  readonly isDoubtful: boolean;
 }
 
 /** Somebody may have put thousands of objects there. */
@@ -39,8 +42,8 @@ async function openWith(
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
   const more = catalog.rejected.length - maxWarnings;
   if (more > 0) environment.output.warn(`${more} more objects are no backup of this cluster`);
-  if (keyring !== undefined) await warnOfHidden(environment, store, keyring, catalog);
-  return { store, keyring, catalog };
+  const areHidden = keyring !== undefined && (await warnOfHidden(environment, store, keyring, catalog));
+  return { store, keyring, catalog, isDoubtful: areHidden || catalog.rejected.length > 0 };
 }
 
 /** What was deleted is not in the list: only this host's memory knows of it. */
@@ -49,12 +52,13 @@ async function warnOfHidden(
   store: ObjectStore,
   keyring: OpenedKeyring,
   { highestSequence: newest }: Catalog,
-): Promise<void> {
+): Promise<boolean> {
   const { describeHidden } = await import('#operations/hidden-backups.ts');
   const { rememberedSequence } = await import('#operations/remember-sequence.ts');
   const existed = await rememberedSequence({ keyring, localState: environment.localState() });
   const hidden = describeHidden({ where: store.location, newest, existed });
   if (hidden !== undefined) environment.output.warn(hidden);
+  return hidden !== undefined;
 }
 
 async function tryKeyring(environment: Environment, store: ObjectStore): Promise<OpenedKeyring | undefined> {
@@ -63,7 +67,7 @@ async function tryKeyring(environment: Environment, store: ObjectStore): Promise
     return (await openRepository(store, await environment.sealing())).keyring;
   } catch (error) {
     if (!isEnclaveManagerError(error, 'no-key') && !isEnclaveManagerError(error, 'sealing-unavailable')) throw error;
-    environment.output.warn(`nothing below is known to be authentic: ${error.message}`);
+    environment.output.warn(`whether anything below is authentic is ${unknownBecause(error)}. ${error.hint}`);
     return undefined;
   }
 }

@@ -58,6 +58,8 @@ export interface Input {
 export interface Outcome<Result> {
   /** Missing when the command has printed it already, as `serve` does once it is ready. */
   readonly result?: Result;
+  /** Instead of what `render` says of it, where the result does not say everything. */
+  readonly text?: string;
   /** 0 unless given. */
   readonly exitCode?: number;
 }

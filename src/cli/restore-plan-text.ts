@@ -1,5 +1,6 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { BackupId } from '#model/identifiers.ts';
+import { unknownBecause } from '#model/unknown.ts';
 import type { Repository } from '#operations/open-repository.ts';
 import type { RestorePlan } from '#operations/plan-restore.ts';
 import type { DatabaseServer } from '#ports/database.ts';
@@ -34,19 +35,20 @@ async function serverIfAny(environment: Environment): Promise<DatabaseServer | u
 }
 
 export function describePlan(plan: RestorePlan): string {
-  const { backup } = plan;
+  const { backup, unknown } = plan;
   const newer =
     plan.newerBackups === 0
       ? 'the newest'
       : `${counted(plan.newerBackups, 'backup')} here ${plan.newerBackups === 1 ? 'is' : 'are'} newer`;
   const fields = formatFields([
     ['Restore', `${backup.id}, ${backup.kind}, sequence ${backup.sequence}: ${newer}`],
+    ...(unknown === null ? [] : [['Authentic', unknownBecause(unknown)] as const]),
     ['Taken', `${formatTime(backup.startedAt)}; what was written since is lost`],
     ['Cluster', plan.clusterId],
-    ['Cluster key', plan.clusterKey ?? 'unknown: this host has no key'],
+    ['Cluster key', plan.clusterKey ?? 'unknown'],
     ['Newest here', `sequence ${plan.newestSequence} of ${formatTime(plan.newestStartedAt)}${seen(plan)}`],
     ['Holds', `${counted(plan.rows, 'row')}, ${formatSize(plan.logicalBytes)}`],
-    ['Read back', backup.verified === null ? 'never; it is read first' : formatTime(backup.verified.at)],
+    ['Read back', readBack(plan)],
     ['Opens on', openers(plan)],
     ['Schema', schema(plan)],
     ['Should take', `about ${formatDuration(plan.estimatedDurationMs)}`],
@@ -57,6 +59,11 @@ export function describePlan(plan: RestorePlan): string {
   return `${fields}\nThis would stop it:\n${plan.obstacles.map((obstacle) => `  - ${obstacle}\n`).join('')}`;
 }
 
+function readBack({ backup: { verified }, unknown }: RestorePlan): string {
+  if (verified !== null) return formatTime(verified.at);
+  return `${unknown === null ? 'never' : 'unknown'}; it is read first`;
+}
+
 function space({ neededBytes, server }: RestorePlan): string {
   const needed = `about ${formatSize(neededBytes)}`;
   return server?.freeBytes == null ? needed : `${needed}; ${formatSize(server.freeBytes)} are free`;
@@ -65,9 +72,11 @@ function space({ neededBytes, server }: RestorePlan): string {
 const seen = ({ highestSequenceSeen }: RestorePlan): string =>
   highestSequenceSeen === null ? '; this host remembers none' : `; this host has seen ${highestSequenceSeen}`;
 
-function openers({ openers: nodes, openableHere }: RestorePlan): string {
+function openers({ openers: nodes, openableHere, unknown }: RestorePlan): string {
   const names = nodes.map(({ name, site }) => (site === null ? name : `${name} (${site})`));
-  return `${names.length === 0 ? 'no host that is known here' : names.join(', ')}; this host: ${openableHere ? 'yes' : 'no'}`;
+  const listed = names.length === 0 ? 'no host that is known here' : names.join(', ');
+  const here = openableHere === null ? 'unknown' : openableHere ? 'yes' : 'no';
+  return `${listed}${unknown === null ? '' : ', by documents that nothing here proves'}; this host: ${here}`;
 }
 
 const schema = ({ schemaVersion, programSchemaVersion }: RestorePlan): string =>

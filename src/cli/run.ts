@@ -91,12 +91,12 @@ async function runCommand(request: Request & { kind: 'run' }, output: Output, pr
 
 function print(
   command: Command,
-  outcome: { readonly result?: unknown; readonly exitCode?: number },
+  outcome: { readonly result?: unknown; readonly text?: string; readonly exitCode?: number },
   output: Output,
 ): number {
   if (outcome.result !== undefined) {
     if (output.options.json) output.document(outcome.result);
-    else output.text(command.render(outcome.result, output.style));
+    else output.text(outcome.text ?? command.render(outcome.result, output.style));
   }
   return outcome.exitCode ?? 0;
 }

@@ -4,6 +4,10 @@ import type { Zod } from './command.ts';
 export const timeSchema = (z: Zod) => z.iso.datetime();
 export const countSchema = (z: Zod) => z.int().min(0);
 
+/** A cause for which something is unknown, and the way out; `null` where it is known. */
+export const unknownSchema = (z: Zod, means: string) =>
+  z.object({ code: z.string(), message: z.string(), hint: z.string() }).nullable().describe(means);
+
 export const backupIdSchema = (z: Zod) => z.string().regex(/^\d{8}T\d{6}Z-[0-9a-z]{6}$/);
 export const backupKindSchema = (z: Zod) => z.enum(['scheduled', 'manual', 'safety']);
 export const fingerprintSchema = (z: Zod) => z.string().startsWith('sha256:');

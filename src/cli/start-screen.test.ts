@@ -38,6 +38,7 @@ const report: StartReport = {
       schemaVersion: 4,
     },
     repository: 'file:///srv/data/backups',
+    unknown: null,
     lastBackup: {
       id: '20261122T203547Z-pszcw3',
       clusterId: '01a204f8-d85a-7c67-9a70-2b010069ca8d',
@@ -99,10 +100,14 @@ describe('the start screen', () => {
   });
 
   it('says what runs without backups, and promises none', () => {
-    const status = { ...report.status, repository: null, lastBackup: null, lastDrill: null };
+    const unknown = { code: 'configuration', message: 'no repository is set', hint: 'Set one.' };
+    const nothing = { unknown, lastBackup: null, lastDrill: null, backups: null, highestSequence: null, openers: null };
+    const status = { ...report.status, ...nothing, repository: null, newestStartedAt: null };
     const without = startScreen({ ...report, status }, plainStyle);
     expect(without).toContain('none are taken');
     expect(without).not.toContain('Last backup');
+    expect(without).not.toMatch(/the only host|no backup yet/);
+    expect(without).toContain('Newest       unknown, because no repository is set');
   });
 });
 

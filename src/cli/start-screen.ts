@@ -1,3 +1,4 @@
+import { unknownBecause } from '#model/unknown.ts';
 import type { StartReport } from '#operations/start-report.ts';
 import { wrap } from './help.ts';
 import { printable, type Style } from './output/style.ts';
@@ -66,7 +67,7 @@ function places({ status, sealing, keyPlace, embeddedDatabase, nodeName }: Start
     ['Database', `${database} (${status.database.engine})`],
     ['Backups', status.repository ?? 'none are taken: ENCLAVE_MANAGER_REPOSITORY=none'],
     ['Key', `${keyPlace}, ${keyPlaces[sealing.provider]}`],
-    ['This host', `${nodeName}, ${openers(status.openers.length)}`],
+    ['This host', `${nodeName}, ${openers(status.openers?.length)}`],
   ];
 }
 
@@ -76,8 +77,10 @@ const keyPlaces = {
   sgx: 'the processor of this host',
 } as const;
 
-const openers = (count: number): string =>
-  count < 2 ? 'the only host that can open the backups' : `one of ${count} hosts that can open the backups`;
+function openers(count: number | undefined): string {
+  if (count === undefined) return 'which hosts can open the backups is unknown';
+  return count < 2 ? 'the only host that can open the backups' : `one of ${count} hosts that can open the backups`;
+}
 
 function proof({ status, drilled }: StartReport): Field[] {
   if (status.repository === null) return [];
@@ -93,16 +96,16 @@ function nextRuns({ status }: StartReport): Field[] {
   if (status.repository === null) return [];
   const { backup, drill, verify } = status.schedules;
   return [
-    ['Backup', nextRun(backup)],
-    ['Drill', nextRun(drill)],
-    ['Reading', nextRun(verify)],
+    ['Backup', nextRun(backup, status.unknown)],
+    ['Drill', nextRun(drill, status.unknown)],
+    ['Reading', nextRun(verify, status.unknown)],
   ];
 }
 
 function recovery({ status }: StartReport): Field[] {
-  const { newestStartedAt, highestSequence } = status;
-  const newest =
-    newestStartedAt === null ? 'no backup yet' : `sequence ${highestSequence} of ${formatTime(newestStartedAt)}`;
+  const { newestStartedAt, highestSequence, unknown } = status;
+  const none = unknown === null ? 'no backup yet' : unknownBecause(unknown);
+  const newest = newestStartedAt === null ? none : `sequence ${highestSequence} of ${formatTime(newestStartedAt)}`;
   return [
     ['Cluster', status.clusterId],
     ['Key', status.clusterKey],
@@ -121,7 +124,7 @@ function production({ embeddedDatabase, sealing, status }: StartReport, style: S
   if (status.findings.some(({ code }) => code === 'one-disk' || code === 'no-repository')) {
     advice.push(['ENCLAVE_MANAGER_REPOSITORY', 'another disk, better another machine']);
   }
-  if (status.openers.length < 2) {
+  if (status.openers !== null && status.openers.length < 2) {
     const commands = embeddedDatabase
       ? 'then, by node invite here and node enrol there'
       : 'node invite on this one, node enrol on that one';

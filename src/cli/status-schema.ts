@@ -8,6 +8,7 @@ import {
   fingerprintSchema,
   leftDatabaseSchema,
   timeSchema,
+  unknownSchema,
 } from './schemas.ts';
 
 /** What `status` prints, and `serve` as a part of what it says at its start. */
@@ -29,12 +30,13 @@ export const statusSchema = (z: Zod) =>
     keyChange: z.object({ interrupted: z.boolean(), waitingFor: z.array(namedNodeSchema(z)) }).nullable(),
     database: z.object({ location: z.string(), name: z.string(), engine: z.string(), schemaVersion: countSchema(z) }),
     repository: z.string().nullable(),
+    unknown: unknownSchema(z, 'Why nothing is known of the backups. What is null below is unknown then, not none.'),
     lastBackup: catalogEntrySchema(z).nullable(),
     lastDrill: z
       .object({ backupId: backupIdSchema(z), at: timeSchema(z), passed: z.boolean(), durationMs: countSchema(z) })
       .nullable(),
-    backups: countSchema(z),
-    highestSequence: countSchema(z),
+    backups: countSchema(z).nullable(),
+    highestSequence: countSchema(z).nullable(),
     newestStartedAt: timeSchema(z).nullable(),
     schedules: z.object({
       backup: scheduleSchema(z),
@@ -43,7 +45,7 @@ export const statusSchema = (z: Zod) =>
       prune: scheduleSchema(z),
     }),
     inGrace: z.object({ objects: countSchema(z), since: timeSchema(z).nullable() }).nullable(),
-    openers: z.array(z.object({ nodeId: z.uuid(), name: z.string(), site: z.string().nullable() })),
+    openers: z.array(z.object({ nodeId: z.uuid(), name: z.string(), site: z.string().nullable() })).nullable(),
     leftDatabases: z.array(leftDatabaseSchema(z)),
   });
 

@@ -1,4 +1,5 @@
 import type { Finding } from '#model/health.ts';
+import { unknownBecause, type UnknownCause } from '#model/unknown.ts';
 import type { ScheduleStatus, Status } from '#operations/read-status.ts';
 import { wrap } from './help.ts';
 import { printable, type Style } from './output/style.ts';
@@ -11,7 +12,7 @@ export function statusText(status: Status, style: Style): string {
     ['Last backup', lastBackup(status)],
     ['Last drill', lastDrill(status)],
     ['Opened by', openers(status)],
-    ['Backups', `${counted(status.backups, 'backup')} in ${status.repository ?? 'no repository'}`],
+    ['Backups', backups(status)],
     ['Database', `"${status.database.name}", ${status.database.engine}, schema ${status.database.schemaVersion}`],
     ['Cluster', status.clusterId],
     ['Cluster key', status.clusterKey],
@@ -21,12 +22,17 @@ export function statusText(status: Status, style: Style): string {
   return `${headline}\n\n${fields}${findingsText(status.findings, style)}`;
 }
 
-function scheduleFields({ schedules, inGrace }: Status): (readonly [string, string])[] {
+function backups({ backups: count, repository }: Status): string {
+  const where = repository ?? 'no repository';
+  return count === null ? `unknown, in ${where}` : `${counted(count, 'backup')} in ${where}`;
+}
+
+function scheduleFields({ schedules, inGrace, unknown }: Status): (readonly [string, string])[] {
   return [
-    ['Next backup', nextRun(schedules.backup)],
-    ['Next drill', nextRun(schedules.drill)],
-    ['Next reading', nextRun(schedules.verify)],
-    ['Next prune', `${nextRun(schedules.prune)}${waiting(inGrace)}`],
+    ['Next backup', nextRun(schedules.backup, unknown)],
+    ['Next drill', nextRun(schedules.drill, unknown)],
+    ['Next reading', nextRun(schedules.verify, unknown)],
+    ['Next prune', `${nextRun(schedules.prune, unknown)}${waiting(inGrace)}`],
   ];
 }
 
@@ -36,8 +42,9 @@ const waiting = (inGrace: Status['inGrace']): string =>
     : `; ${counted(inGrace.objects, 'object')} to be deleted after the grace`;
 
 /** When it is due, by which schedule, and what became of the runs before. */
-export function nextRun({ schedule, nextDue, overdue, history }: ScheduleStatus): string {
-  if (nextDue === null) return schedule === null ? 'none, by setting' : 'none yet';
+export function nextRun({ schedule, nextDue, overdue, history }: ScheduleStatus, unknown: UnknownCause | null): string {
+  if (nextDue === null && schedule === null) return 'none, by setting';
+  if (nextDue === null) return unknown === null ? 'none yet' : 'unknown';
   return `${formatTime(nextDue)}${overdue ? ', OVERDUE' : ''} (${schedule ?? ''})${runsBefore(history)}`;
 }
 
@@ -49,21 +56,24 @@ function runsBefore(history: ScheduleStatus['history']): string {
   return `; last run ${last.outcome}${failures}`;
 }
 
-export function lastBackup({ lastBackup: backup }: Status): string {
+export function lastBackup({ lastBackup: backup, unknown }: Status): string {
+  if (unknown !== null) return unknownBecause(unknown);
   if (backup === null) return 'none';
   const read = backup.verified === null ? 'NOT read back' : 'read back';
   return `${formatTime(backup.startedAt)}, ${counted(backup.rows, 'row')}, ${formatSize(backup.logicalBytes)}, ${read}`;
 }
 
-export function lastDrill({ lastDrill: drill }: Status): string {
+export function lastDrill({ lastDrill: drill, unknown }: Status): string {
+  if (unknown !== null) return 'unknown';
   if (drill === null) return 'none: no restore was ever tried';
   return `${drill.passed ? 'passed' : 'FAILED'} in ${formatDuration(drill.durationMs)}, ${formatTime(drill.at)}`;
 }
 
-const openers = ({ openers: nodes }: Status): string =>
-  nodes.length === 0
-    ? 'no host'
-    : nodes.map(({ name, site }) => (site === null ? name : `${name} (${site})`)).join(', ');
+function openers({ openers: nodes }: Status): string {
+  if (nodes === null) return 'unknown';
+  if (nodes.length === 0) return 'no host';
+  return nodes.map(({ name, site }) => (site === null ? name : `${name} (${site})`)).join(', ');
+}
 
 /** Problems and warnings, each with its way out. */
 export function findingsText(

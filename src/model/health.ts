@@ -1,9 +1,10 @@
 import type { Due } from './schedule.ts';
+import { unknownBecause, type UnknownCause } from './unknown.ts';
 
 /** What `status` and the start screen judge. All of it is read elsewhere; here are only the rules. */
 export interface HealthFacts {
-  /** `none`: switched off; `unreachable`: it did not answer, or holds another cluster. */
-  readonly repository: 'none' | 'reachable' | 'unreachable';
+  /** `none`: switched off; a cause: it cannot be read, and nothing is known of the backups. */
+  readonly repository: 'none' | 'reachable' | UnknownCause;
   readonly newestBackup: NewestBackup | undefined;
   /** Why nothing can be written to the repository: its marker is missing, damaged or another cluster's. */
   readonly markerProblem: string | undefined;
@@ -104,8 +105,9 @@ function repositoryFindings(facts: HealthFacts): Finding[] {
       problem('no-repository', 'no backups are taken', 'Set ENCLAVE_MANAGER_REPOSITORY to where they should go.'),
     ];
   }
-  if (facts.repository === 'unreachable') {
-    return [problem('repository-unreachable', 'the repository did not answer', 'Check ENCLAVE_MANAGER_REPOSITORY.')];
+  if (facts.repository !== 'reachable') {
+    const message = `whether a backup could be restored is ${unknownBecause(facts.repository)}`;
+    return [problem('repository-unreachable', message, facts.repository.hint)];
   }
   return [...lossFindings(facts), ...newestFindings(facts.newestBackup, facts)];
 }
@@ -153,8 +155,16 @@ function rejectionFindings(code: FindingCode, rejections: readonly string[], hin
 }
 
 function newestFindings(newest: NewestBackup | undefined, facts: HealthFacts): Finding[] {
-  if (newest === undefined) return [problem('no-backup', 'there is no backup', 'Take one: backup create.')];
+  if (newest === undefined) return noBackupFindings(facts);
   return [...readabilityFindings(newest), ...openerFindings(newest, facts)];
+}
+
+/** Backups that this host has seen and that are hidden now are a problem of their own. */
+function noBackupFindings({ hiddenBackups, rejectedManifests }: HealthFacts): Finding[] {
+  if (hiddenBackups !== undefined) return [];
+  if (rejectedManifests.length === 0) return [problem('no-backup', 'there is no backup', 'Take one: backup create.')];
+  const message = 'no backup here can be read and was signed by this cluster';
+  return [problem('no-backup', message, 'Put what is named below back from a copy, or take a new one: backup create.')];
 }
 
 function readabilityFindings(newest: NewestBackup): Finding[] {

@@ -18,8 +18,9 @@ const backup = (id: string, ...openers: string[]) => ({
   startedAt: '2026-11-24T00:00:00.000Z',
   openableBy: openers.map((name) => `id-${name}`),
 });
+const seen = { hidden: undefined, rejectedManifests: 0 };
 const judge = (nodes: OpenabilityNode[], backups: ReturnType<typeof backup>[], without?: string) =>
-  judgeOpenability({ nodes, backups, without: without === undefined ? undefined : `id-${without}`, now });
+  judgeOpenability({ ...seen, nodes, backups, without: without === undefined ? undefined : `id-${without}`, now });
 const codes = ({ warnings }: ReturnType<typeof judge>) => warnings.map(({ code }) => code);
 
 describe('judgeOpenability', () => {

@@ -29,12 +29,18 @@ export interface OpenabilityFacts {
   /** The authentic backups, newest first. */
   readonly backups: readonly OpenabilityBackup[];
   readonly nodes: readonly OpenabilityNode[];
+  /** Why backups that this host has seen are missing among them; a sentence. */
+  readonly hidden: string | undefined;
+  /** How many objects lie where backups do and are none of this cluster, as far as this host can tell. */
+  readonly rejectedManifests: number;
   /** A host to think away, as before work on its board or firmware. */
   readonly without: NodeId | undefined;
   readonly now: Date;
 }
 
 export const openabilityWarnings = [
+  'backups-hidden',
+  'manifest-rejected',
   'no-opener',
   'few-hosts',
   'few-sites',
@@ -82,7 +88,23 @@ export function judgeOpenability(facts: OpenabilityFacts): Openability {
   });
   const unplaced = nodes.filter(({ site }) => site === null);
   const lost = backups.filter(({ openableBy }) => openableBy.length === 0).map(({ id }) => id);
-  return { nodes, backups, lost, warnings: [...backupWarnings(backups, unplaced), ...nodeWarnings(nodes, facts.now)] };
+  const warnings = [...missingWarnings(facts), ...backupWarnings(backups, unplaced), ...nodeWarnings(nodes, facts.now)];
+  return { nodes, backups, lost, warnings };
+}
+
+/** Of which nobody can say who opens them. */
+function missingWarnings({ hidden, rejectedManifests }: OpenabilityFacts): OpenabilityWarning[] {
+  const warnings: OpenabilityWarning[] = [];
+  if (hidden !== undefined) {
+    const hint = 'Find the newer backups; who opens them is unknown.';
+    warnings.push({ code: 'backups-hidden', message: hidden, hint });
+  }
+  if (rejectedManifests > 0) {
+    const message = `${rejectedManifests === 1 ? 'one object lies' : `${rejectedManifests} objects lie`} where backups do and cannot be read as one of this cluster`;
+    const hint = 'If one of them was a backup, who opens it is unknown. backup list names them.';
+    warnings.push({ code: 'manifest-rejected', message, hint });
+  }
+  return warnings;
 }
 
 /** Every host stands somewhere. */

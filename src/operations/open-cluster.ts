@@ -1,5 +1,6 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
+import { withoutPeriod } from '#model/unknown.ts';
 import { readCluster, requirePlausible, type ClusterRow } from '#store/cluster.ts';
 import { isLifeSealed } from '#store/life-seal.ts';
 import { createCluster, finishCreation } from './create-cluster.ts';
@@ -137,7 +138,7 @@ async function documentsInRepository(
     return await readRepositoryDocuments(store);
   } catch (error) {
     if (!isEnclaveManagerError(error, 'repository-unreachable', 'configuration', 'damaged')) throw error;
-    context.progress.note(`warning: ${error.message} The keys in the database are used.`);
+    context.progress.note(`warning: ${withoutPeriod(error.message)}. The keys in the database are used.`);
     return [];
   }
 }

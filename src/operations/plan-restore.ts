@@ -2,6 +2,7 @@ import { isEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave
 import type { CatalogEntry } from '#model/backup.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
+import { causeOf, unknownBecause, withoutPeriod, type UnknownCause } from '#model/unknown.ts';
 import type { CatalogCache } from '#ports/catalog-cache.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
@@ -15,13 +16,15 @@ import { describeHiddenMembership } from './hold-to-memory.ts';
 import { describeNewerKey, liveDatabaseHoldsNewestKey, nameTheKey } from './newer-key.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
-import { readCatalog, type Catalog } from './read-catalog.ts';
+import { readCatalog, unproved, type Catalog } from './read-catalog.ts';
 import { recallBackup } from './recall-catalog.ts';
 import { rememberedSequence } from './remember-sequence.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';
 
 export interface RestorePlan {
   readonly backup: CatalogEntry;
+  /** Why nothing here proves what the repository says of itself; `null` where it is proved. */
+  readonly unknown: UnknownCause | null;
   readonly clusterId: string;
   /** `null` on a host without a key. */
   readonly clusterKey: string | null;
@@ -31,8 +34,9 @@ export interface RestorePlan {
   readonly newerBackups: number;
   /** What this host remembers; `null`: nothing, so that freshness has to be confirmed. */
   readonly highestSequenceSeen: number | null;
-  readonly openableHere: boolean;
-  /** Hosts that can open it. Not authenticated where `openableHere` is false. */
+  /** `null`: unknown, because what holds the key of this host did not answer. */
+  readonly openableHere: boolean | null;
+  /** Hosts that can open it; nothing proves it where `unknown` says why. */
   readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[];
   readonly schemaVersion: number;
   readonly programSchemaVersion: number;
@@ -89,15 +93,18 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
   const server = host.server === undefined ? null : await describeServer(host.server);
   const programSchemaVersion = loadMigrations().length;
   const newest = catalog.backups[0]!.entry;
+  const newerKey = repository && (await newerKeyOf(host, repository.keyring, state, server));
+  const unknown = 'keyring' in opened ? (newerKey ?? null) : causeOf(opened);
   const facts = {
-    backup: entry,
+    backup: unknown === null ? entry : unproved(entry),
+    unknown,
     clusterId: entry.clusterId,
     clusterKey: repository?.keyring.fingerprint ?? null,
     newestSequence: newest.sequence,
     newestStartedAt: newest.startedAt,
     newerBackups: catalog.backups.findIndex((backup) => backup.entry === entry),
     highestSequenceSeen: state?.clusterId === entry.clusterId ? state.highestSequence : null,
-    openableHere: repository !== undefined && entry.openableBy.includes(repository.keyring.nodeId),
+    openableHere: opensHere(opened, entry),
     openers: await findOpeners(host.store, repository, entry),
     schemaVersion: entry.schemaVersion,
     programSchemaVersion,
@@ -108,12 +115,14 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
     neededBytes: entry.logicalBytes * spaceFactor + spaceFloorBytes,
     server,
   };
-  const newerKey = repository && (await newerKeyOf(host, repository.keyring, state, server));
-  const found = obstacles(facts, catalog, 'keyring' in opened ? undefined : opened);
+  const found = obstacles(facts, repository === undefined ? newest.sequence : catalog.highestSequence);
   const isBesideOwn = server?.live?.clusterId === entry.clusterId;
   const hidden = isBesideOwn ? [] : await hiddenMembership(host, repository, catalog, state);
-  return { ...facts, obstacles: [...found, ...hidden, ...(newerKey === undefined ? [] : [newerKey])] };
+  return { ...facts, obstacles: [...found, ...hidden] };
 }
+
+const opensHere = (opened: Repository | EnclaveManagerError, { openableBy }: CatalogEntry): boolean | null =>
+  'keyring' in opened ? openableBy.includes(opened.keyring.nodeId) : opened.code === 'no-key' ? false : null;
 
 /** A key that this host has not seen has to be in the live database, or named. */
 async function newerKeyOf(
@@ -121,12 +130,12 @@ async function newerKeyOf(
   keyring: OpenedKeyring,
   remembered: NodeState | undefined,
   planned: PlannedServer | null,
-): Promise<string | undefined> {
-  const described = describeNewerKey(keyring, remembered, store.location);
-  if (described === undefined || clusterKey === keyring.fingerprint) return undefined;
+): Promise<UnknownCause | undefined> {
+  const message = describeNewerKey(keyring, remembered, store.location);
+  if (message === undefined || clusterKey === keyring.fingerprint) return undefined;
   const isLive = server !== undefined && planned?.live?.clusterId === keyring.clusterId;
   if (isLive && (await liveDatabaseHoldsNewestKey(server, keyring))) return undefined;
-  return `${described.charAt(0).toUpperCase()}${described.slice(1)}. ${nameTheKey('--cluster-key FINGERPRINT')}.`;
+  return { code: 'usage', message, hint: `${nameTheKey('restore run --cluster-key FINGERPRINT')}.` };
 }
 
 /** Memberships that this host has seen, and that no backup carries either; a live database may still have them. */
@@ -206,20 +215,20 @@ async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
 
 function obstacles(
   plan: Omit<RestorePlan, 'obstacles'>,
-  catalog: Catalog,
-  failure: EnclaveManagerError | undefined,
+  /** Of those that are listed; where nothing is proved there may be less. */
+  newestSequence: number,
 ): string[] {
-  const found: string[] = [];
-  if (failure !== undefined) found.push(`This host cannot open it: ${failure.message.replace(/\.$/, '')}.`);
-  else if (!plan.openableHere) found.push('This host has no key for the epochs of this backup.');
+  const found = plan.unknown === null ? [] : [unprovedObstacle(plan.unknown)];
+  if (plan.clusterKey !== null && plan.openableHere === false)
+    found.push('This host has no key for the epochs of this backup.');
   if (plan.schemaVersion > plan.programSchemaVersion) {
     found.push(
       `The backup has schema ${plan.schemaVersion}; this program knows up to ${plan.programSchemaVersion}. Use version ${plan.backup.productVersion} or newer.`,
     );
   }
-  if (plan.highestSequenceSeen !== null && catalog.highestSequence < plan.highestSequenceSeen) {
+  if (plan.highestSequenceSeen !== null && newestSequence < plan.highestSequenceSeen) {
     found.push(
-      `This host has seen sequence ${plan.highestSequenceSeen}; the newest here is ${catalog.highestSequence}: newer backups were deleted or hidden.`,
+      `This host has seen sequence ${plan.highestSequenceSeen}; the newest here is ${newestSequence}: newer backups were deleted or hidden.`,
     );
   }
   const live = plan.server?.live;
@@ -228,4 +237,12 @@ function obstacles(
   const free = plan.server?.freeBytes ?? Infinity;
   if (free < plan.neededBytes) found.push(`The server has ${free} bytes free and needs about ${plan.neededBytes}.`);
   return [...found, ...(plan.server?.missingPrivileges ?? [])];
+}
+
+function unprovedObstacle({ code, message, hint }: UnknownCause): string {
+  const saysAll = `${message.charAt(0).toUpperCase()}${message.slice(1)}`;
+  const noKey = code === 'no-key' ? `This host cannot open it: ${message}` : saysAll;
+  const sentence =
+    code === 'sealing-unavailable' ? `Whether this host opens it is ${unknownBecause({ message })}` : noKey;
+  return `${sentence}. ${withoutPeriod(hint)}.`;
 }

@@ -1,5 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { parseManifestPath } from '#format/layout.ts';
+import { backupsPrefix, parseManifestPath } from '#format/layout.ts';
 import type { ObjectReference } from '#format/manifest.ts';
 import type { Verification } from '#format/verification.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
@@ -93,6 +93,15 @@ export function catalogOf(keyring: OpenedKeyring | undefined, record: Repository
   };
 }
 
+/** What nothing here proves: who signed it, that it was read back or tried, and who opens it. */
+export const unproved = (entry: CatalogEntry): CatalogEntry => ({
+  ...entry,
+  authentic: 'unknown',
+  verified: null,
+  lastDrill: null,
+  openableBy: [],
+});
+
 const untold = ({ manifests }: RepositoryRecord) => ({ plausible: manifests, rejected: [] });
 
 function foldRecord({ table, manifests, verifications, missing = [] }: RepositoryRecord): FoldedVerifications {
@@ -155,6 +164,8 @@ export function findBackup(catalog: Catalog, idOrLatest: BackupId | 'latest'): C
     const { code, reason } = rejected;
     throw new EnclaveManagerError(code, `backup ${idOrLatest} is not listed: ${reason}`);
   }
-  const what = idOrLatest === 'latest' ? 'there is no backup' : `there is no backup ${idOrLatest}`;
+  const isLeftOut = catalog.rejected.some(({ path }) => path.startsWith(backupsPrefix));
+  const none = isLeftOut ? 'no backup here can be read and was signed by this cluster' : 'there is no backup';
+  const what = idOrLatest === 'latest' ? none : `there is no backup ${idOrLatest}`;
   throw new EnclaveManagerError('not-found', what, { hint: 'backup list shows the backups; backup create makes one.' });
 }

@@ -1,12 +1,16 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { backupsPrefix } from '#format/layout.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { judgeOpenability, type NodeProof, type Openability } from '#model/openability.ts';
+import { causeOf, type UnknownCause } from '#model/unknown.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { readNodeProofs } from '#store/node-proofs.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { findNode } from './find-node.ts';
+import { describeHidden } from './hidden-backups.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
+import { rememberedSequence } from './remember-sequence.ts';
 import { requireStore } from './require-store.ts';
 
 /** Which hosts open which backups; with `without`, what would be left if that host were gone. Throws `not-found`. */
@@ -19,7 +23,10 @@ export async function readOpenability(
   const gone = without === undefined ? undefined : findNode(cluster.keyring.membership.nodes, without).nodeId;
   const catalog = await readCatalog(store, cluster.keyring);
   const proofs = withSigned(await readNodeProofs(cluster.database.queries), catalog);
+  const existed = await rememberedSequence(cluster);
   return judgeOpenability({
+    hidden: describeHidden({ where: store.location, newest: catalog.highestSequence, existed }),
+    rejectedManifests: catalog.rejected.filter(({ path }) => path.startsWith(backupsPrefix)).length,
     backups: catalog.backups.filter(({ entry }) => entry.authentic === true).map(({ entry }) => entry),
     nodes: cluster.keyring.membership.nodes.map(({ nodeId, name, site, sealingProvider, grade }) => ({
       nodeId,
@@ -34,23 +41,32 @@ export async function readOpenability(
   });
 }
 
-/** When each host last proved itself, as RFC 3339; hosts that never did are not in it. */
-export async function readNodeProofTimes({ keyring, database, store }: Cluster): Promise<Map<NodeId, string>> {
+/** When each host last proved itself, as RFC 3339. */
+export interface NodeProofTimes {
+  /** Hosts that never did are not in it, nor those of which only the repository knows while that cannot be read. */
+  readonly provedAt: ReadonlyMap<NodeId, string>;
+  /** Why it may have been otherwise. */
+  readonly unknown: UnknownCause | null;
+}
+
+export async function readNodeProofTimes({ keyring, database, store }: Cluster): Promise<NodeProofTimes> {
   const recorded = await readNodeProofs(database.queries);
   const isComplete = keyring.membership.nodes.every(({ nodeId }) => recorded.has(nodeId));
-  const proofs =
-    isComplete || store === undefined ? recorded : withSigned(recorded, await catalogIfAny(store, keyring));
-  return new Map([...proofs].map(([nodeId, { at }]) => [nodeId, at]));
+  const found = isComplete ? undefined : await catalogOrCause(store, keyring);
+  const catalog = found !== undefined && 'backups' in found ? found : undefined;
+  const proofs = catalog === undefined ? recorded : withSigned(recorded, catalog);
+  const provedAt = new Map([...proofs].map(([nodeId, { at }]) => [nodeId, at]));
+  return { provedAt, unknown: found === undefined || 'backups' in found ? null : found };
 }
 
 /**
  * A restored database has no proofs yet; but whoever signed a verification had opened the epochs of its backups, and the
  * repository still knows when.
  */
-function withSigned(recorded: ReadonlyMap<NodeId, NodeProof>, catalog: Catalog | undefined): Map<NodeId, NodeProof> {
+function withSigned(recorded: ReadonlyMap<NodeId, NodeProof>, catalog: Catalog): Map<NodeId, NodeProof> {
   const proofs = new Map(recorded);
-  const epochsOf = new Map(catalog?.backups.map(({ entry }) => [entry.id, entry.epochs] as const));
-  for (const { nodeId, at, passed, backups } of catalog?.verifications ?? []) {
+  const epochsOf = new Map(catalog.backups.map(({ entry }) => [entry.id, entry.epochs] as const));
+  for (const { nodeId, at, passed, backups } of catalog.verifications) {
     const known = proofs.get(nodeId);
     if (!passed || recorded.has(nodeId) || (known !== undefined && known.at >= at)) continue;
     const epochs = new Set(backups.flatMap((id) => epochsOf.get(id) ?? []));
@@ -60,11 +76,11 @@ function withSigned(recorded: ReadonlyMap<NodeId, NodeProof>, catalog: Catalog |
 }
 
 /** A list of hosts needs no repository. */
-async function catalogIfAny(store: ObjectStore, keyring: OpenedKeyring): Promise<Catalog | undefined> {
+async function catalogOrCause(store: ObjectStore | undefined, keyring: OpenedKeyring): Promise<Catalog | UnknownCause> {
   try {
-    return await readCatalog(store, keyring);
+    return await readCatalog(requireStore(store), keyring);
   } catch (error) {
-    if (isEnclaveManagerError(error)) return undefined;
+    if (isEnclaveManagerError(error)) return causeOf(error);
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix } from '#format/layout.ts';
 import type { CatalogEntry } from '#model/backup.ts';
 import { judgeHealth, type Finding, type HealthFacts } from '#model/health.ts';
+import { causeOf, type UnknownCause } from '#model/unknown.ts';
 import { productVersion } from '#model/product.ts';
 import { readCluster } from '#store/cluster.ts';
 import { schemaVersion } from '#store/migrate.ts';
@@ -16,6 +17,7 @@ import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readCondemned } from './read-condemned.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
 import { rememberedSequence } from './remember-sequence.ts';
+import { withoutRepository } from './require-store.ts';
 
 export interface StatusSettings extends ScheduleSettings {
   /** Which of database, repository and key lie on one disk (see `model/health.ts`). */
@@ -40,6 +42,8 @@ export interface Status {
   };
   /** `null`: this manager runs without backups. */
   readonly repository: string | null;
+  /** Why nothing is known of the backups: what is `null` below is unknown then. `null` where the repository was read. */
+  readonly unknown: UnknownCause | null;
   /** The newest backup that is not a safety backup. */
   readonly lastBackup: CatalogEntry | null;
   /** The newest drill of any backup: the headline. */
@@ -49,14 +53,14 @@ export interface Status {
     readonly passed: boolean;
     readonly durationMs: number;
   } | null;
-  readonly backups: number;
+  readonly backups: number | null;
   /** Of all backups, safety backups included: what a recovery line names. */
-  readonly highestSequence: number;
+  readonly highestSequence: number | null;
   readonly newestStartedAt: string | null;
   readonly schedules: Readonly<Record<RunKind, ScheduleStatus>>;
   /** Objects that prune has recorded to delete, since the oldest record, by the store's clock; `null` where that cannot be read. */
   readonly inGrace: { readonly objects: number; readonly since: string | null } | null;
-  readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[];
+  readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[] | null;
   /** Databases that restores left beside the live one. */
   readonly leftDatabases: readonly LeftDatabase[];
 }
@@ -88,6 +92,8 @@ export async function readStatus(
   const lastDrill = newestDrill(catalog);
   const keyChange = keyChangeUnderWay(keyring);
   const own = keyring.membership.nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
+  const hiddenBackups = await findHidden(cluster, catalog);
+  const unknown = unknownBackups(repository, catalog, hiddenBackups);
   const health = judgeHealth({
     repository,
     newestBackup:
@@ -95,7 +101,7 @@ export async function readStatus(
         ? undefined
         : { ...lastBackup, verified: lastBackup.verified !== null, openers: lastBackup.openableBy.length },
     markerProblem: await findMarkerProblem(cluster),
-    hiddenBackups: await findHidden(cluster, catalog),
+    hiddenBackups,
     newerLife: await findNewerLife(cluster, catalog),
     rejectedManifests: rejectedManifests(catalog),
     rejectedKeyring: keyring.rejected.map(({ path, reason }) => `${path} counts for nothing: ${reason}`),
@@ -120,14 +126,15 @@ export async function readStatus(
     nodeId: keyring.nodeId,
     database: await describeDatabase(cluster),
     repository: cluster.store?.location ?? null,
+    unknown,
     lastBackup,
     lastDrill,
-    backups: catalog?.backups.length ?? 0,
-    highestSequence: catalog?.highestSequence ?? 0,
+    backups: catalog?.backups.length ?? null,
+    highestSequence: catalog?.highestSequence ?? null,
     newestStartedAt: catalog?.backups[0]?.entry.startedAt ?? null,
     schedules: scheduleStatuses(schedules),
     inGrace: await readInGrace(cluster, repository),
-    openers: openersOf(cluster, lastBackup),
+    openers: unknown === null ? openersOf(cluster, lastBackup) : null,
     leftDatabases: await leftDatabases(server),
   };
 }
@@ -149,9 +156,23 @@ async function tryCatalog({
   try {
     return { catalog: await readCatalog(store, keyring), repository: 'reachable' };
   } catch (error) {
-    if (isEnclaveManagerError(error)) return { catalog: undefined, repository: 'unreachable' };
+    if (isEnclaveManagerError(error)) return { catalog: undefined, repository: causeOf(error) };
     throw error;
   }
+}
+
+/** None of the backups is listed, but not because there is none. */
+function unknownBackups(
+  repository: HealthFacts['repository'],
+  catalog: Catalog | undefined,
+  hidden: HealthFacts['hiddenBackups'],
+): UnknownCause | null {
+  if (repository === 'none') return causeOf(withoutRepository());
+  if (repository !== 'reachable') return repository;
+  if (catalog === undefined || catalog.backups.length > 0) return null;
+  if (hidden === undefined && rejectedManifests(catalog).length === 0) return null;
+  const message = `all backups ${hidden === undefined ? 'are unreadable or forged' : 'were deleted or hidden'}`;
+  return { code: 'forged', message, hint: 'Put them back from a copy: see the findings.' };
 }
 
 async function readInGrace(
@@ -204,7 +225,7 @@ function newestDrill(catalog: Catalog | undefined): Status['lastDrill'] {
   return drills.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at))[0] ?? null;
 }
 
-function openersOf({ keyring }: Cluster, backup: CatalogEntry | null): Status['openers'] {
+function openersOf({ keyring }: Cluster, backup: CatalogEntry | null): NonNullable<Status['openers']> {
   const nodes = keyring.membership.nodes.filter(({ nodeId }) => backup?.openableBy.includes(nodeId));
   return nodes.map(({ nodeId, name, site }) => ({ nodeId, name, site }));
 }

@@ -143,7 +143,12 @@ export class Scene {
 
   /** Runs a command as the host's operator does. */
   async run(...args: string[]): Promise<CommandResult> {
-    return await runCommand(args, { dataDirectory: this.dataDirectory, env: await this.environment() });
+    return await this.runWith({}, ...args);
+  }
+
+  async runWith(more: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandResult> {
+    const env = { ...(await this.environment()), ...more };
+    return await runCommand(args, { dataDirectory: this.dataDirectory, env });
   }
 
   /** Runs a command with `--json` that must fail, and gives its error. */
@@ -163,8 +168,7 @@ export class Scene {
     more: Readonly<Record<string, string>>,
     ...args: string[]
   ): Promise<{ document: unknown; said: string }> {
-    const options = { dataDirectory: this.dataDirectory, env: { ...(await this.environment()), ...more } };
-    const { exitCode, stdout, stderr } = await runCommand([...args, '--json'], options);
+    const { exitCode, stdout, stderr } = await this.runWith(more, ...args, '--json');
     expect(exitCode, `${args.join(' ')}: ${stdout}${stderr}`).toBe(0);
     return { document: JSON.parse(stdout), said: stderr };
   }

@@ -3,6 +3,7 @@ import { lookAtCatalog } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { formatCount, formatSize, formatTime } from '#cli/output/units.ts';
+import { orUnknown } from '#cli/or-unknown.ts';
 import { listedBackupSchema } from '#cli/schemas.ts';
 
 export const backupList = defineCommand<ReturnType<typeof listed>[]>({
@@ -12,7 +13,8 @@ export const backupList = defineCommand<ReturnType<typeof listed>[]>({
   description: `Lists what lies in the repository: when each backup was taken, how much it holds, whether it was signed by
 this cluster, when it was read back, when a restore of it was last tried, and how many hosts can open it.
 
-Needs the repository only, no database. On a host without a key everything is shown as not known to be authentic.
+Needs the repository only, no database. On a host without a key everything is shown as not known to be authentic:
+whether it was read back or tried, and who opens it, is then unknown too, though JSON has null and no host there.
 Changes nothing in it; this host remembers what it read, and reads what is new or changed the next time.`,
   examples: [
     { command: 'enclave-manager backup list', means: 'a table for people' },
@@ -21,8 +23,9 @@ Changes nothing in it; this host remembers what it read, and reads what is new o
   failures: ['not-found', 'repository-unreachable', 'version-incompatible'],
   result: (z) => z.array(listedBackupSchema(z)),
   run: async (environment) => {
-    const { catalog } = await lookAtCatalog(environment);
-    return { result: catalog.backups.map(({ entry }) => listed(entry)) };
+    const opened = await orUnknown('which backups there are', async () => await lookAtCatalog(environment));
+    const result = opened.catalog.backups.map(({ entry }) => listed(entry));
+    return result.length === 0 && opened.isDoubtful ? { result, text: noneListed } : { result };
   },
   render: (backups, style) => {
     if (backups.length === 0) return 'There is no backup. Take one: enclave-manager backup create\n';
@@ -43,6 +46,8 @@ Changes nothing in it; this host remembers what it read, and reads what is new o
     );
   },
 });
+
+const noneListed = 'Whether there is a backup is unknown: see the warnings.\n';
 
 /** The fields of the contract, in its order. */
 function listed(entry: CatalogEntry) {

@@ -1,6 +1,7 @@
 import { defineCommand } from '#cli/command.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { formatTime } from '#cli/output/units.ts';
+import { unknownBecause } from '#model/unknown.ts';
 import { timeSchema } from '#cli/schemas.ts';
 
 export const nodeList = defineCommand({
@@ -25,14 +26,17 @@ Needs the database and the key of this host. Changes nothing.`,
         grade: z.string(),
         hardwareIdentity: z.string(),
         epochs: z.array(z.int().min(1)),
-        lastProofAt: timeSchema(z).nullable(),
+        lastProofAt: z.union([timeSchema(z), z.literal('unknown')]).nullable(),
       }),
     ),
   run: async (environment) => {
     const { readNodeProofTimes } = await import('#operations/read-openability.ts');
     const cluster = await environment.cluster({ finishImport: false });
     const { keyring } = cluster;
-    const provedAt = await readNodeProofTimes(cluster);
+    const { provedAt, unknown } = await readNodeProofTimes(cluster);
+    const never = unknown === null ? null : ('unknown' as const);
+    if (unknown !== null)
+      environment.output.warn(`when hosts proved themselves last may be ${unknownBecause(unknown)}`);
     const nodes = keyring.membership.nodes.map(({ nodeId, name, site, sealingProvider, grade, hardwareIdentity }) => ({
       nodeId,
       name,
@@ -42,7 +46,7 @@ Needs the database and the key of this host. Changes nothing.`,
       grade,
       hardwareIdentity,
       epochs: [...keyring.epochsOpenableBy(nodeId)].toSorted((a, b) => a - b),
-      lastProofAt: provedAt.get(nodeId) ?? null,
+      lastProofAt: provedAt.get(nodeId) ?? never,
     }));
     return { result: nodes };
   },
@@ -53,10 +57,15 @@ Needs the database and the key of this host. Changes nothing.`,
         { title: 'SITE', cell: ({ site }) => site ?? '-' },
         { title: 'SEALED BY', cell: ({ sealingProvider, grade }) => `${sealingProvider}, ${grade}` },
         { title: 'OPENS EPOCHS', cell: ({ epochs }) => (epochs.length === 0 ? 'none' : epochs.join(', ')) },
-        { title: 'LAST PROOF', cell: ({ lastProofAt }) => (lastProofAt === null ? 'none' : formatTime(lastProofAt)) },
+        { title: 'LAST PROOF', cell: ({ lastProofAt }) => lastProof(lastProofAt) },
         { title: 'ID', cell: ({ nodeId }) => nodeId },
       ],
       nodes,
       style,
     ),
 });
+
+function lastProof(at: string | null): string {
+  if (at === null) return 'none';
+  return at === 'unknown' ? at : formatTime(at);
+}

@@ -3,6 +3,7 @@ import { defineCommand } from '#cli/command.ts';
 import { formatTable, type Column } from '#cli/output/table.ts';
 import { formatTime } from '#cli/output/units.ts';
 import type { Style } from '#cli/output/style.ts';
+import { orUnknown } from '#cli/or-unknown.ts';
 import { backupIdSchema, backupKindSchema, countSchema, timeSchema } from '#cli/schemas.ts';
 import { findingsText } from '#cli/status-text.ts';
 
@@ -15,7 +16,7 @@ site adds none. Warns where that is fewer than two, where a key file stands for 
 proved, and where its last proof is old.
 
 With --without, as if that host were gone: look before work on its board, firmware or microcode, before it is evicted or
-moved. Exits 1 when some backup would have no opener.
+moved. Exits 1 when some backup would have no opener, or backups that this host has seen are hidden.
 
 Needs the database, the repository and the key of this host. Changes nothing.`,
   examples: [
@@ -23,7 +24,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
     { command: 'enclave-manager openability --without host-b', means: 'what would be left without host-b' },
   ],
   options: [{ flag: '--without <node>', help: 'a host to think away, by name or id' }],
-  unwell: 'a backup that no host opens',
+  unwell: 'a backup that no host opens, or that is hidden',
   failures: [
     'unexpected',
     'not-found',
@@ -62,8 +63,11 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
     const { readOpenability } = await import('#operations/read-openability.ts');
     const without = options['without'];
     const name = typeof without === 'string' ? without : undefined;
-    const result = await readOpenability(environment.context, await environment.cluster({ finishImport: false }), name);
-    return { result, exitCode: result.lost.length === 0 ? 0 : 1 };
+    const result = await orUnknown('which hosts open which backups', async () => {
+      const cluster = await environment.cluster({ finishImport: false });
+      return await readOpenability(environment.context, cluster, name);
+    });
+    return { result, exitCode: result.lost.length === 0 && !areHidden(result) ? 0 : 1 };
   },
   render: (result, style) =>
     `${matrix(result, style)}\n${hosts(result, style)}${findingsText(warnings(result), style)}`,
@@ -73,8 +77,15 @@ const warnings = ({ warnings: all }: Openability) => all.map((each) => ({ severi
 
 type BackupRow = Openability['backups'][number];
 
-function matrix({ backups, nodes }: Openability, style: Style): string {
-  if (backups.length === 0) return 'There is no backup yet. Take one: enclave-manager backup create\n';
+const areHidden = ({ warnings: all }: Openability): boolean => all.some(({ code }) => code === 'backups-hidden');
+
+const missing = ['backups-hidden', 'manifest-rejected'];
+
+function matrix({ backups, nodes, warnings: all }: Openability, style: Style): string {
+  const nothing = all.some(({ code }) => missing.includes(code))
+    ? 'Which hosts open the backups is unknown: none of them is there to be read.\n'
+    : 'There is no backup yet. Take one: enclave-manager backup create\n';
+  if (backups.length === 0) return nothing;
   const columns: Column<BackupRow>[] = [
     { title: 'BACKUP', cell: ({ id }) => id },
     { title: 'KIND', cell: ({ kind }) => kind },

@@ -1,8 +1,9 @@
 import type { RestorePlan } from '#operations/plan-restore.ts';
 import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
+import { orUnknown } from '#cli/or-unknown.ts';
 import { describePlan, planOf } from '#cli/restore-plan-text.ts';
-import { catalogEntrySchema, countSchema, fingerprintSchema, timeSchema } from '#cli/schemas.ts';
+import { catalogEntrySchema, countSchema, fingerprintSchema, timeSchema, unknownSchema } from '#cli/schemas.ts';
 
 export const restorePlan = defineCommand<RestorePlan>({
   noun: 'restore',
@@ -25,13 +26,14 @@ it read of the other backups, and always reads the manifest of this one.`,
   result: (z) =>
     z.object({
       backup: catalogEntrySchema(z),
+      unknown: unknownSchema(z, 'Why nothing here proves what the repository says. openableHere may be null then.'),
       clusterId: z.uuid(),
       clusterKey: fingerprintSchema(z).nullable(),
       newestSequence: countSchema(z),
       newestStartedAt: timeSchema(z),
       newerBackups: countSchema(z),
       highestSequenceSeen: countSchema(z).nullable(),
-      openableHere: z.boolean(),
+      openableHere: z.boolean().nullable(),
       openers: z.array(z.object({ nodeId: z.string(), name: z.string(), site: z.string().nullable() })),
       schemaVersion: countSchema(z),
       programSchemaVersion: countSchema(z),
@@ -52,7 +54,9 @@ it read of the other backups, and always reads the manifest of this one.`,
       obstacles: z.array(z.string()),
     }),
   run: async (environment, input) => {
-    return { result: await planOf(environment, parseBackupChoice(input.arguments['ID']), { create: false }) };
+    const choice = parseBackupChoice(input.arguments['ID']);
+    const plan = async () => await planOf(environment, choice, { create: false });
+    return { result: await orUnknown('what a restore would do', plan) };
   },
   render: describePlan,
 });

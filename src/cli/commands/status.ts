@@ -1,5 +1,6 @@
 import type { Status } from '#operations/read-status.ts';
 import { defineCommand } from '#cli/command.ts';
+import { orUnknown } from '#cli/or-unknown.ts';
 import { statusSchema } from '#cli/status-schema.ts';
 import { statusText } from '#cli/status-text.ts';
 
@@ -8,7 +9,8 @@ export const status = defineCommand<Status>({
   verb: 'status',
   summary: 'say whether you could restore tomorrow: exits 0 healthy, 1 not',
   description: `Shows the last backup and the last drill, what is due when and what is overdue, which hosts can open the backups, and
-everything that is wrong or should be known. Exits 0 when healthy and 1 when not.
+everything that is wrong or should be known. Exits 0 when healthy and 1 when not. Where the repository cannot be read,
+nothing is said of the backups but that it is unknown, and why.
 
 Needs the database, the repository and the key of this host. Changes nothing.`,
   examples: [
@@ -31,7 +33,8 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
   run: async (environment) => {
     const { readStatus } = await import('#operations/read-status.ts');
     const { backupSchedule, drillSchedule, pruneSchedule, verifyPeriodMs } = environment.configuration;
-    const cluster = await environment.cluster({ finishImport: false });
+    const open = async () => await environment.cluster({ finishImport: false });
+    const cluster = await orUnknown('whether a backup could be restored', open);
     const onOneDisk = await environment.findOnOneDisk();
     const result = await readStatus(environment.context, cluster, {
       backupSchedule,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '#ports/clock.ts';
 import { ProgressPhases } from './progress-phases.ts';
-import { ProgressBar, ProgressLines } from './progress.ts';
+import { ProgressBar, ProgressLines, ProgressNotes } from './progress.ts';
 import { plainStyle } from './style.ts';
 import { formatFields, formatTable } from './table.ts';
 import { counted, formatCount, formatDuration, formatSize, formatTime } from './units.ts';
@@ -127,5 +127,16 @@ describe('ProgressPhases', () => {
       { phase: 'counting rows', event: 'end', durationMs: 100, bytes: 0 },
     ]);
     expect(written.every((line) => line.indexOf('\n') === line.length - 1)).toBe(true);
+  });
+});
+
+describe('ProgressNotes', () => {
+  it('writes beside a document only what a person should read', () => {
+    const { progress, written } = progressWith((write) => new ProgressNotes(write));
+    progress.phase();
+    progress.advance();
+    progress.note('warning: a\u001b[2J line');
+    progress.end();
+    expect(written).toEqual(['warning: a?[2J line\n']);
   });
 });

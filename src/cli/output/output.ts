@@ -6,7 +6,7 @@ import type { Clock } from '#ports/clock.ts';
 import type { Progress } from '#ports/progress.ts';
 import { type Spelling, spellCommands } from './program-name.ts';
 import { ProgressPhases } from './progress-phases.ts';
-import { ProgressBar, ProgressLines, silentProgress } from './progress.ts';
+import { ProgressBar, ProgressLines, ProgressNotes, silentProgress } from './progress.ts';
 import { colourStyle, plainStyle, printable, printableLines, type Style } from './style.ts';
 
 /** The streams of the process; tests pass their own. */
@@ -46,7 +46,8 @@ export class Output {
   #newProgress(clock: Clock): Progress {
     const write = (text: string) => void this.#streams.stderr.write(text);
     if (this.options.phases) return new ProgressPhases(write, clock);
-    if (this.options.json || this.options.quiet) return silentProgress;
+    if (this.options.quiet) return silentProgress;
+    if (this.options.json) return new ProgressNotes(write);
     if (this.#streams.stderr.isTTY !== true) return new ProgressLines(write, clock);
     return new ProgressBar(write, clock, () => this.#streams.stderr.columns || 80);
   }

@@ -8,6 +8,25 @@ type Write = (text: string) => void;
 
 export const silentProgress: Progress = { phase: () => {}, advance: () => {}, note: () => {}, end: () => {} };
 
+/** Beside a document: nothing of how far it is, but what a person should read. */
+export class ProgressNotes implements Progress {
+  readonly #write: Write;
+
+  constructor(write: Write) {
+    this.#write = write;
+  }
+
+  phase(): void {}
+
+  advance(): void {}
+
+  note(message: string): void {
+    this.#write(`${printable(message)}\n`);
+  }
+
+  end(): void {}
+}
+
 const redrawMs = 100;
 const barWidth = 20;
 const clearLine = '\r\u001b[K';
