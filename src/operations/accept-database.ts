@@ -22,6 +22,7 @@ import { operationLease, type Host, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
+import { readCatalog } from './read-catalog.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { rememberNode } from './remember-node.ts';
 import { requireTables } from './require-schema.ts';
@@ -113,12 +114,20 @@ async function acceptUnderLease(
   await confirm({ keyring, differences });
   context.signal.throwIfAborted();
   await requireCurrentKeys(keyring, { database, store: host.store });
+  const seen = await listedLives(host, keyring);
   const incarnation = await database.transaction(async (queries) => {
     await requireLease(queries, lease.token);
-    return await begin(context, database, queries, keyring, differences);
+    return await begin(context, database, queries, keyring, { differences, seen });
   });
   await rememberNode({ keyring, localState: host.localState }, host.sealing);
   return { clusterKey: keyring.fingerprint, incarnation, differences };
+}
+
+/** It is the live one by a person's word: no life that has backed up since the rows were copied is newer. */
+async function listedLives({ store }: Host, keyring: OpenedKeyring): Promise<Incarnation[]> {
+  if (store === undefined || (await isEmptyRepository(store))) return [];
+  const { backups } = await readCatalog(store, keyring);
+  return backups.map(({ entry }) => entry.incarnation);
 }
 
 /** As after an import, but for what only a backup knows: nothing is sealed anew, and there is no record of a restore. */
@@ -127,12 +136,12 @@ async function begin(
   database: Database,
   queries: Queries,
   keyring: OpenedKeyring,
-  differences: readonly string[],
+  { differences, seen }: { readonly differences: readonly string[]; readonly seen: readonly Incarnation[] },
 ): Promise<Incarnation> {
   const cluster = await readCluster(queries);
   if (cluster?.clusterId !== keyring.clusterId)
     throw new EnclaveManagerError('lease-held', `the rows of "${database.name}" were replaced meanwhile`);
-  const incarnation = nextIncarnation([cluster.incarnation], context.randomness.bytes(8));
+  const incarnation = nextIncarnation([cluster.incarnation, ...seen], context.randomness.bytes(8));
   await resetEphemeralTables(queries);
   const options = { accepted: [], refused: 'leave' } as const;
   const { left } = await resealColumns(queries, keyring, options, context.randomness);

@@ -10,6 +10,7 @@ import { temporaryDirectory } from '../fixtures/host.ts';
 import { psql, psqlUnavailable } from '../fixtures/psql.ts';
 import { addUsers } from '../fixtures/rows.ts';
 import { freePort } from '../fixtures/free-port.ts';
+import { freshDatabaseName } from '../fixtures/postgresql.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
@@ -21,9 +22,10 @@ beforeEach((context) => {
   if (unavailable !== undefined) context.skip(unavailable);
 });
 
-/** A manager's data directory and settings, with a database `malbork` of its own on Debian's server. */
+/** A manager's data directory and settings, with a database of its own on Debian's server. */
 async function makeManager() {
-  const { url } = await (debian ??= startDebianServer());
+  const { url: serverUrl } = await (debian ??= startDebianServer());
+  const url = serverUrl.replace(/malbork$/, freshDatabaseName());
   const dataDirectory = join(temporaryDirectory(), 'data');
   const listen = `127.0.0.1:${await freePort()}`;
   const env = {
@@ -144,6 +146,43 @@ describe('a manager on PostgreSQL 15', () => {
       differences: ['table "users" has other rows than the backup'],
     });
     expect((await runCommand(accept, options)).exitCode).toBe(3);
+    await stop(serve);
+  });
+
+  it('stays in maintenance beside rows without proof, as of an export whose marker was taken out, until they are accepted', async () => {
+    const { options, start, ask, replay } = await makeManager();
+    const first = start();
+    await first.saw(/Stop with Ctrl-C/);
+    await stop(first);
+    const { clusterKey } = (await runJson(['backup', 'create'], options)) as { clusterKey: string };
+    const exported = await runCommand(['backup', 'export', 'latest', '--format', 'sql'], options);
+    const unmarked = exported.stdout
+      .replace(/CREATE TABLE import_marker [^;]*;\n/, '')
+      .replaceAll(/(INSERT INTO|UPDATE) import_marker [^;]*;\n/g, '');
+    expect([exported.stdout.includes('import_marker'), unmarked.includes('import_marker')]).toEqual([true, false]);
+    expect(await replay(unmarked)).toEqual({ exitCode: 0, stderr: '' });
+
+    const serve = start();
+    await serve.saw(/nothing proves that the database/);
+    expect((await ask('/livez')).status).toBe(200);
+    const unready = await ask('/readyz');
+    expect([unready.status, unready.text]).toEqual([
+      503,
+      expect.stringContaining('database accept-import --cluster-key'),
+    ]);
+    for (const words of [['status'], ['backup', 'create'], ['node', 'list'], ['keys', 'rotate', '--yes']]) {
+      const { exitCode, stderr } = await runCommand(words, options);
+      expect([words, exitCode, stderr]).toEqual([
+        words,
+        12,
+        expect.stringContaining('nothing proves that the database'),
+      ]);
+    }
+
+    const accept = ['database', 'accept-import', '--cluster-key', clusterKey, '--yes'];
+    expect(await runJson(accept, options)).toMatchObject({ backupId: null, compared: false, differences: [] });
+    await expect.poll(async () => (await ask('/readyz')).status, { timeout: 60_000 }).toBe(200);
+    await runJson(['backup', 'create'], options);
     await stop(serve);
   });
 });

@@ -133,6 +133,18 @@ describe('an export whose marker was taken out', () => {
     await reopen(makeContext(), replayed);
   });
 
+  it('is the live one when a person names the key, whatever life of the data has backed up since', async () => {
+    const { context, host, cluster, edited } = await editedExport();
+    await restore(context, host, confirmed);
+    await createBackup(context, await reopen(context, host), { kind: 'manual' });
+    const replayed = await replayWhole(host, edited);
+
+    const options = { clusterKey: cluster.keyring.fingerprint, confirm: async () => {} };
+    expect((await acceptDatabase(context, replayed, options))?.incarnation.number).toBe(3);
+    const served = await reopen(context, replayed);
+    await expect(createBackup(context, served, { kind: 'manual' })).resolves.toMatchObject({ kind: 'manual' });
+  });
+
   it('serves when a person names the key, and the audit log says that nobody compared it', async () => {
     const { host, cluster, edited } = await editedExport();
     const replayed = await replayWhole(host, edited);
