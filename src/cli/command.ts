@@ -22,7 +22,7 @@ export interface Command<Result = unknown> {
   readonly untilStopped?: true;
   /** What exit code 1 says beside a bug, where a result exits with it. */
   readonly unwell?: string;
-  /** Failures worth knowing beforehand. 0, 1, 2, 10 and 16 are always possible. */
+  /** Every failure that it may end with, beside those of every command (`failures.ts`). The tests hold what they see to it. */
   readonly failures: readonly ErrorCode[];
   /** What `--json` prints. */
   readonly result: (zod: Zod) => z.ZodType<Result>;

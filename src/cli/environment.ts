@@ -27,7 +27,7 @@ export interface OpenedSealing {
 export interface Adapters {
   /**
    * The running manager's embedded server, else one started for this command and stopped after it, or the external one.
-   * `create` may make the embedded server's files where there are none; without it that is `not-found`.
+   * `create` may make the embedded server's files where there are none; without it that is `database-unreachable`.
    */
   openServer(configuration: Configuration, options: { readonly create: boolean }): Promise<DatabaseServer>;
   openStore(repository: StoredRepository, configuration: Configuration): Promise<ObjectStore>;

@@ -1,7 +1,8 @@
-import { errorCodes } from '#errors/codes.ts';
+import { type ErrorCode, errorCodes } from '#errors/codes.ts';
 import type { Option } from '#config/option.ts';
 import { optionNames, options } from '#config/options.ts';
 import { type Command, commandName } from './command.ts';
+import { generalFailures } from './failures.ts';
 
 const width = 80;
 const program = 'enclave-manager';
@@ -75,7 +76,9 @@ function usage(command: Command): string {
 function exitCodeLines(command: Command): (readonly [string, string])[] {
   const meanings = new Map<number, string[]>([[0, ['done']]]);
   if (command.unwell !== undefined) meanings.set(1, [command.unwell]);
-  for (const code of ['usage', 'configuration', 'no-space', ...command.failures] as const) {
+  const stopped: readonly ErrorCode[] = command.untilStopped === true ? ['interrupted', 'terminated'] : [];
+  const general = generalFailures.filter((code) => !stopped.includes(code));
+  for (const code of [...general, ...command.failures]) {
     const { exitCode, means } = errorCodes[code];
     const known = meanings.get(exitCode) ?? [];
     if (!known.includes(means)) meanings.set(exitCode, [...known, means]);

@@ -1,6 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { auditEventTypes, type AuditEventType } from '#model/audit-event.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { parseTime, parseWholeNumber } from '#cli/numbers.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { formatTime } from '#cli/output/units.ts';
@@ -25,7 +26,7 @@ Needs the database, no key. Changes nothing.`,
     { command: 'enclave-manager audit list --type RESTORE', means: 'every restore' },
     { command: 'enclave-manager audit list --since 2026-11-01 --json', means: 'this month, for scripts' },
   ],
-  failures: ['not-found', 'database-unreachable'],
+  failures: failuresOfOpening.liveRows,
   result: (z) =>
     z.array(
       z.object({

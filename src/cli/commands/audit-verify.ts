@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { counted } from '#cli/output/units.ts';
 import { countSchema } from '#cli/schemas.ts';
 
@@ -11,7 +12,7 @@ Prints the head of the chain: written down elsewhere, it later shows whether the
 
 Needs the database, no key. Changes nothing.`,
   examples: [{ command: 'enclave-manager audit verify', means: 'check every event' }],
-  failures: ['not-found', 'database-unreachable', 'damaged'],
+  failures: failuresOfOpening.liveRows,
   result: (z) => z.object({ events: countSchema(z), head: z.string().regex(/^[0-9a-f]{64}$/) }),
   run: async (environment) => {
     const { verifyAuditLog } = await import('#operations/audit-log.ts');

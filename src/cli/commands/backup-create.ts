@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatDuration, formatSize } from '#cli/output/units.ts';
 import { recoveryLine } from '#cli/recovery-line.ts';
 import {
@@ -36,20 +37,7 @@ repository, this one is refused: only one of them is the live one. --take-over s
     { command: 'enclave-manager backup create', means: 'with a progress bar on a terminal' },
     { command: 'enclave-manager backup create --json', means: 'for scripts: one document when it is done' },
   ],
-  failures: [
-    'repository-unreachable',
-    'repository-foreign',
-    'import-pending',
-    'superseded',
-    'lease-held',
-    'database-unreachable',
-    'no-space',
-    'damaged',
-    'no-key',
-    'rows-differ',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: [...failuresOfOpening.clusterOrImport, 'superseded'],
   result: (z) =>
     z.object({
       id: backupIdSchema(z),

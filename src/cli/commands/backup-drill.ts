@@ -1,5 +1,6 @@
 import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatDuration, formatSize } from '#cli/output/units.ts';
 import { requireKeyring } from '#cli/require-keyring.ts';
 import { backupIdSchema, countSchema, timeSchema } from '#cli/schemas.ts';
@@ -16,17 +17,11 @@ Needs the repository, the key of this host and free disk of about four times the
   arguments: [backupArgument],
   examples: [{ command: 'enclave-manager backup drill latest', means: 'prove that the newest backup can be restored' }],
   failures: [
-    'not-found',
-    'repository-unreachable',
-    'no-space',
-    'damaged',
-    'forged',
-    'no-key',
-    'version-incompatible',
+    ...failuresOfOpening.repositoryWithKeys,
+    'database-unreachable',
     'restore-failed',
     'rows-differ',
     'not-permitted',
-    'interrupted',
   ],
   result: (z) =>
     z.object({

@@ -2,6 +2,7 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatSize } from '#cli/output/units.ts';
 import { requireKeyring } from '#cli/require-keyring.ts';
 import { backupIdSchema, countSchema } from '#cli/schemas.ts';
@@ -32,16 +33,7 @@ Needs the repository and the key of this host, no database.`,
       means: 'into an empty database',
     },
   ],
-  failures: [
-    'not-found',
-    'repository-unreachable',
-    'no-space',
-    'damaged',
-    'forged',
-    'no-key',
-    'version-incompatible',
-    'interrupted',
-  ],
+  failures: failuresOfOpening.repositoryWithKeys,
   result: (z) =>
     z.object({
       id: backupIdSchema(z),

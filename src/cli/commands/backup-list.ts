@@ -1,6 +1,7 @@
 import type { CatalogEntry } from '#model/backup.ts';
 import { lookAtCatalog } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { formatCount, formatSize, formatTime } from '#cli/output/units.ts';
 import { orUnknown } from '#cli/or-unknown.ts';
@@ -20,7 +21,7 @@ Changes nothing in it; this host remembers what it read, and reads what is new o
     { command: 'enclave-manager backup list', means: 'a table for people' },
     { command: 'enclave-manager backup list --json | jq -r ".[0].id"', means: 'the id of the newest backup' },
   ],
-  failures: ['not-found', 'repository-unreachable', 'version-incompatible'],
+  failures: failuresOfOpening.repository,
   result: (z) => z.array(listedBackupSchema(z)),
   run: async (environment) => {
     const opened = await orUnknown('which backups there are', async () => await lookAtCatalog(environment));

@@ -4,6 +4,7 @@ import { counted, formatSize, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, backupKindSchema, countSchema, timeSchema } from '#cli/schemas.ts';
 import type { Style } from '#cli/output/style.ts';
 import type { Zod } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { keepReasons } from '#model/retention.ts';
 import type { PruneResult, PruneOptions } from '#operations/prune.ts';
 import type { Tally } from '#operations/survey-objects.ts';
@@ -36,19 +37,7 @@ Needs the database, the repository and the key of this host; --dry-run needs no 
     { command: 'enclave-manager backup prune', means: 'lists what it would remove and asks' },
     { command: 'enclave-manager backup prune --yes --json', means: 'for scripts' },
   ],
-  failures: [
-    'repository-unreachable',
-    'repository-foreign',
-    'superseded',
-    'lease-held',
-    'database-unreachable',
-    'damaged',
-    'forged',
-    'no-key',
-    'rows-differ',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: [...failuresOfOpening.clusterOrImport, 'superseded'],
   result: (z) =>
     z.object({
       dryRun: z.boolean(),

@@ -1,5 +1,6 @@
 import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields, formatTable } from '#cli/output/table.ts';
 import { counted, formatCount, formatSize, formatTime } from '#cli/output/units.ts';
 import { catalogEntrySchema, countSchema } from '#cli/schemas.ts';
@@ -16,7 +17,7 @@ Needs the repository only; the tables are encrypted, so they are shown on an enr
     { command: 'enclave-manager backup show latest', means: 'the newest backup' },
     { command: 'enclave-manager backup show 20261122T000000Z-k3f9q2 --json', means: 'one backup, as JSON' },
   ],
-  failures: ['not-found', 'repository-unreachable', 'damaged', 'forged', 'version-incompatible'],
+  failures: [...failuresOfOpening.repository, 'no-key'],
   result: (z) =>
     catalogEntrySchema(z).extend({
       tables: z.array(z.object({ name: z.string(), rows: countSchema(z), chunks: countSchema(z) })).nullable(),

@@ -1,5 +1,6 @@
 import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatSize } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, timeSchema } from '#cli/schemas.ts';
 import { requireKeyring } from '#cli/require-keyring.ts';
@@ -14,16 +15,7 @@ in the repository. Chunks found damaged are stored anew by the next backup.
 Needs the repository and the key of this host, no database. Reads as much as the backup is large; a drill proves more.`,
   arguments: [backupArgument],
   examples: [{ command: 'enclave-manager backup verify latest', means: 'read the newest backup back' }],
-  failures: [
-    'not-found',
-    'repository-unreachable',
-    'no-space',
-    'damaged',
-    'forged',
-    'no-key',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: [...failuresOfOpening.repositoryWithKeys, 'not-permitted'],
   result: (z) =>
     z.object({
       id: backupIdSchema(z),

@@ -1,5 +1,6 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields } from '#cli/output/table.ts';
 import { counted, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, fingerprintSchema, incarnationSchema } from '#cli/schemas.ts';
@@ -34,22 +35,7 @@ Needs the database and the key of this host.`,
     },
     { command: 'enclave-manager database accept-import --cluster-key sha256:… --yes', means: 'for scripts' },
   ],
-  failures: [
-    'not-found',
-    'repository-unreachable',
-    'repository-foreign',
-    'import-pending',
-    'lease-held',
-    'database-unreachable',
-    'sealing-unavailable',
-    'damaged',
-    'forged',
-    'no-key',
-    'version-incompatible',
-    'rows-differ',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) =>
     z.object({
       backupId: backupIdSchema(z).nullable(),

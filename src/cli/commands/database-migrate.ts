@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { countSchema } from '#cli/schemas.ts';
 
 export const databaseMigrate = defineCommand({
@@ -12,7 +13,7 @@ Needs the database, no key. "serve" does the same at its start.`,
   examples: [
     { command: 'enclave-manager database migrate', means: 'before starting several managers of a new release' },
   ],
-  failures: ['not-found', 'lease-held', 'database-unreachable', 'version-incompatible'],
+  failures: [...failuresOfOpening.liveRows, 'restore-needed', 'lease-held'],
   result: (z) => z.object({ from: countSchema(z), to: countSchema(z) }),
   run: async (environment) => {
     const { migrateDatabase } = await import('#operations/database-status.ts');

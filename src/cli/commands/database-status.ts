@@ -1,5 +1,6 @@
 import type { DatabaseStatus } from '#operations/database-status.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields } from '#cli/output/table.ts';
 import { counted, formatSize, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, incarnationSchema, leftDatabaseSchema, timeSchema } from '#cli/schemas.ts';
@@ -13,7 +14,7 @@ and what restores left behind.
 
 Needs the database, no key. Changes nothing.`,
   examples: [{ command: 'enclave-manager database status', means: 'is the database there, and which schema has it' }],
-  failures: ['not-found', 'database-unreachable', 'version-incompatible'],
+  failures: [...failuresOfOpening.server, 'damaged'],
   result: (z) =>
     z.object({
       location: z.string(),

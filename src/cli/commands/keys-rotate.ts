@@ -1,5 +1,6 @@
 import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { keyChangeSchema } from '#cli/key-change-schema.ts';
 import { describeCosts, describeKeys } from '#cli/key-change-text.ts';
 
@@ -17,21 +18,7 @@ anywhere, repeat the command here or on another host, or let a manager finish it
     { command: 'enclave-manager keys rotate', means: 'shows what it costs and asks' },
     { command: 'enclave-manager keys rotate --yes --json', means: 'for scripts' },
   ],
-  failures: [
-    'usage',
-    'configuration',
-    'repository-unreachable',
-    'repository-foreign',
-    'lease-held',
-    'database-unreachable',
-    'sealing-unavailable',
-    'damaged',
-    'forged',
-    'no-key',
-    'version-incompatible',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) => keyChangeSchema(z),
   run: async (environment, input) => {
     const accepted = readAcceptedLoss(input);

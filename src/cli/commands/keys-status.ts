@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields, formatTable } from '#cli/output/table.ts';
 import { namedNodeSchema } from '#cli/key-change-schema.ts';
 import { namesOf } from '#cli/key-change-text.ts';
@@ -27,7 +28,7 @@ Needs the database and the key of this host. Seals the credential of this host a
       means: 'after an eviction, where the evicted host forged keys: this host then holds the right one',
     },
   ],
-  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key', 'not-permitted'],
+  failures: failuresOfOpening.cluster,
   result: (z) =>
     z.object({
       clusterId: z.uuid(),

@@ -2,6 +2,7 @@ import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-mana
 import type { EnrolResult } from '#operations/enrol-node.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { parseWholeNumber } from '#cli/numbers.ts';
 import { counted } from '#cli/output/units.ts';
 import { fingerprintSchema } from '#cli/schemas.ts';
@@ -27,12 +28,12 @@ token is read from a file, or from standard input with "-": arguments can be see
     },
   ],
   failures: [
-    'configuration',
-    'not-found',
-    'database-unreachable',
-    'sealing-unavailable',
+    ...failuresOfOpening.repository,
+    ...failuresOfOpening.server,
+    ...failuresOfOpening.sealing,
+    'lease-held',
+    'no-key',
     'not-permitted',
-    'interrupted',
   ],
   result: (z) =>
     z.object({

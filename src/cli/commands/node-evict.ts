@@ -1,6 +1,7 @@
 import type { EvictionPlan } from '#operations/plan-key-change.ts';
 import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { keyChangeSchema, namedNodeSchema } from '#cli/key-change-schema.ts';
 import { describeCosts, describeKeys } from '#cli/key-change-text.ts';
 import { counted } from '#cli/output/units.ts';
@@ -23,21 +24,7 @@ join again only with a new token from "node invite".`,
     { command: 'enclave-manager node evict host-b', means: 'shows what that means and asks' },
     { command: 'enclave-manager node evict host-b --yes --json', means: 'for scripts' },
   ],
-  failures: [
-    'not-found',
-    'configuration',
-    'repository-unreachable',
-    'repository-foreign',
-    'lease-held',
-    'database-unreachable',
-    'sealing-unavailable',
-    'damaged',
-    'forged',
-    'no-key',
-    'version-incompatible',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) =>
     keyChangeSchema(z).extend({
       node: namedNodeSchema(z),

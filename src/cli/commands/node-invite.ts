@@ -1,5 +1,6 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatDuration } from '#cli/output/units.ts';
 import { countSchema } from '#cli/schemas.ts';
 
@@ -24,7 +25,7 @@ Needs the database and the key of this host.`,
     { command: 'enclave-manager node invite', means: 'then, on the new host: enclave-manager node enrol' },
     { command: 'enclave-manager node invite --json | jq -r .token', means: 'the token only' },
   ],
-  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key', 'not-permitted'],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) => z.object({ inviteId: z.uuid(), token: z.string(), expiresInMs: countSchema(z) }),
   run: async (environment, { options }) => {
     const { inviteNode } = await import('#operations/enrol-node.ts');

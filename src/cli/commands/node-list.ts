@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { formatTime } from '#cli/output/units.ts';
 import { unknownBecause } from '#model/unknown.ts';
@@ -14,7 +15,7 @@ opens them: at a start of its manager, once a day after that, or by node probe.
 
 Needs the database and the key of this host. Changes nothing.`,
   examples: [{ command: 'enclave-manager node list', means: 'which hosts can open the backups' }],
-  failures: ['not-found', 'import-pending', 'database-unreachable', 'sealing-unavailable', 'no-key', 'not-permitted'],
+  failures: failuresOfOpening.cluster,
   result: (z) =>
     z.array(
       z.object({

@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields } from '#cli/output/table.ts';
 
 export const nodeMeasure = defineCommand({
@@ -14,7 +15,7 @@ Needs the sealing device. Needs no database and no key, and changes nothing.`,
     { command: 'enclave-manager node measure', means: 'the identity to confirm when this host is invited' },
     { command: 'enclave-manager node measure --json > next.json', means: 'registers to be approved' },
   ],
-  failures: ['configuration', 'sealing-unavailable'],
+  failures: failuresOfOpening.sealing,
   result: (z) =>
     z.object({
       sealingProvider: z.string(),

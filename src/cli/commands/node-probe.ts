@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields } from '#cli/output/table.ts';
 import { formatTime } from '#cli/output/units.ts';
 import { timeSchema } from '#cli/schemas.ts';
@@ -13,7 +14,7 @@ the board, the firmware or the microcode of a host.
 
 Needs the database and the key of this host. Changes nothing but the recorded time.`,
   examples: [{ command: 'enclave-manager node probe', means: 'does this host still open everything?' }],
-  failures: ['not-found', 'database-unreachable', 'sealing-unavailable', 'no-key', 'not-permitted'],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) =>
     z.object({
       nodeId: z.uuid(),

@@ -1,5 +1,6 @@
 import { openabilityWarnings, type Openability } from '#model/openability.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { formatTable, type Column } from '#cli/output/table.ts';
 import { formatTime } from '#cli/output/units.ts';
 import type { Style } from '#cli/output/style.ts';
@@ -25,16 +26,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
   ],
   options: [{ flag: '--without <node>', help: 'a host to think away, by name or id' }],
   unwell: 'a backup that no host opens, or that is hidden',
-  failures: [
-    'unexpected',
-    'not-found',
-    'repository-unreachable',
-    'import-pending',
-    'database-unreachable',
-    'sealing-unavailable',
-    'no-key',
-    'not-permitted',
-  ],
+  failures: failuresOfOpening.cluster,
   result: (z) =>
     z.object({
       nodes: z.array(

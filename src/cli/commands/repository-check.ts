@@ -20,7 +20,7 @@ could not be removed it puts none. Reads and changes no backup.`,
     { command: 'enclave-manager repository check --json | jq .ok', means: 'for scripts' },
   ],
   unwell: 'something is bad',
-  failures: ['unexpected', 'configuration', 'repository-unreachable', 'interrupted'],
+  failures: ['repository-unreachable', 'damaged'],
   result: (z) =>
     z.object({
       location: z.string(),

@@ -1,4 +1,5 @@
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatSize } from '#cli/output/units.ts';
 import { leftDatabaseSchema } from '#cli/schemas.ts';
 
@@ -14,7 +15,7 @@ Needs the database and the key of this host. Never touches the live database.`,
     { command: 'enclave-manager restore cleanup', means: 'lists what it would drop and asks' },
     { command: 'enclave-manager restore cleanup --yes', means: 'for scripts' },
   ],
-  failures: ['lease-held', 'database-unreachable', 'no-key', 'not-permitted', 'interrupted'],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) =>
     z.object({
       dropped: z.array(leftDatabaseSchema(z)),

@@ -1,6 +1,7 @@
 import type { RestorePlan } from '#operations/plan-restore.ts';
 import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { orUnknown } from '#cli/or-unknown.ts';
 import { describePlan, planOf } from '#cli/restore-plan-text.ts';
 import { catalogEntrySchema, countSchema, fingerprintSchema, timeSchema, unknownSchema } from '#cli/schemas.ts';
@@ -22,7 +23,7 @@ it read of the other backups, and always reads the manifest of this one.`,
       means: 'the same for scripts; "obstacles" is empty when it would begin',
     },
   ],
-  failures: ['not-found', 'repository-unreachable', 'forged', 'version-incompatible'],
+  failures: [...failuresOfOpening.repository, ...failuresOfOpening.server, ...failuresOfOpening.sealing],
   result: (z) =>
     z.object({
       backup: catalogEntrySchema(z),

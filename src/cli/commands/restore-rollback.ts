@@ -1,5 +1,6 @@
 import type { DiscardedRows, RollbackPlan } from '#operations/plan-rollback.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, incarnationSchema, timeSchema } from '#cli/schemas.ts';
 
@@ -16,16 +17,7 @@ Needs the database and the key of this host. Takes no backup of what it discards
     { command: 'enclave-manager restore rollback', means: 'shows what would be discarded and asks' },
     { command: 'enclave-manager restore rollback --yes --json', means: 'for scripts' },
   ],
-  failures: [
-    'not-found',
-    'lease-held',
-    'database-unreachable',
-    'damaged',
-    'no-key',
-    'version-incompatible',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) =>
     z.object({
       undoes: z.enum(['restore', 'rollback']),

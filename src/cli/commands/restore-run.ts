@@ -2,6 +2,7 @@ import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
 import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { describePlan, planOf } from '#cli/restore-plan-text.ts';
 import { counted, formatDuration } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, incarnationSchema } from '#cli/schemas.ts';
@@ -34,24 +35,7 @@ changed needs it too, unless the live database has the same new key.`,
       means: 'for scripts, also on an empty machine',
     },
   ],
-  failures: [
-    'not-found',
-    'repository-unreachable',
-    'repository-foreign',
-    'lease-held',
-    'database-unreachable',
-    'no-space',
-    'data-directory-in-use',
-    'damaged',
-    'forged',
-    'no-key',
-    'version-incompatible',
-    'restore-failed',
-    'rows-differ',
-    'follow-up-incomplete',
-    'not-permitted',
-    'interrupted',
-  ],
+  failures: [...failuresOfOpening.clusterOrImport, 'restore-failed', 'follow-up-incomplete'],
   result: (z) =>
     z.object({
       restoreId: z.string(),

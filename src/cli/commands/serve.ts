@@ -1,5 +1,6 @@
 import type { StartReport } from '#operations/start-report.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { countSchema } from '#cli/schemas.ts';
 import { startScreen } from '#cli/start-screen.ts';
 import { statusSchema } from '#cli/status-schema.ts';
@@ -30,18 +31,7 @@ Stops cleanly on Ctrl-C and SIGTERM and then exits 0. With --json it prints one 
     },
   ],
   untilStopped: true,
-  failures: [
-    'repository-unreachable',
-    'repository-foreign',
-    'restore-needed',
-    'database-unreachable',
-    'sealing-unavailable',
-    'no-space',
-    'data-directory-in-use',
-    'no-key',
-    'version-incompatible',
-    'not-permitted',
-  ],
+  failures: failuresOfOpening.clusterOrImport,
   result: (z) =>
     z.object({
       outcome: z.enum(['created', 'adopted', 'opened']),

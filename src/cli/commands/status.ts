@@ -1,5 +1,6 @@
 import type { Status } from '#operations/read-status.ts';
 import { defineCommand } from '#cli/command.ts';
+import { failuresOfOpening } from '#cli/failures.ts';
 import { orUnknown } from '#cli/or-unknown.ts';
 import { statusSchema } from '#cli/status-schema.ts';
 import { statusText } from '#cli/status-text.ts';
@@ -18,17 +19,7 @@ Needs the database, the repository and the key of this host. Changes nothing.`,
     { command: 'enclave-manager status --json | jq .lastDrill', means: 'when a restore was last proved' },
   ],
   unwell: 'not healthy',
-  failures: [
-    'unexpected',
-    'restore-needed',
-    'import-pending',
-    'database-unreachable',
-    'sealing-unavailable',
-    'damaged',
-    'no-key',
-    'version-incompatible',
-    'not-permitted',
-  ],
+  failures: failuresOfOpening.cluster,
   result: (z) => statusSchema(z),
   run: async (environment) => {
     const { readStatus } = await import('#operations/read-status.ts');
