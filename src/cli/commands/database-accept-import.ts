@@ -1,4 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields } from '#cli/output/table.ts';
@@ -90,14 +91,14 @@ Needs the database and the key of this host.`,
   },
 });
 
-function readTrust({ options }: Input) {
-  const clusterKey = options['cluster-key'];
-  if (typeof clusterKey !== 'string' || clusterKey === '') {
+function readTrust(input: Input) {
+  const clusterKey = readClusterKey(input);
+  if (clusterKey === undefined) {
     throw new EnclaveManagerError('usage', 'no cluster key was given', {
       hint: 'Add --cluster-key with the fingerprint from the newest recovery line: every backup prints one.',
     });
   }
-  return { kind: 'accepted' as const, clusterKey, older: options['older'] === true };
+  return { kind: 'accepted' as const, clusterKey, older: input.options['older'] === true };
 }
 
 function describeCheck({ notCompared, differences }: Pick<ImportCheck, 'notCompared' | 'differences'>) {

@@ -1,3 +1,4 @@
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields, formatTable } from '#cli/output/table.ts';
@@ -56,11 +57,12 @@ Needs the database and the key of this host. Seals the credential of this host a
         member: z.boolean(),
       }),
     }),
-  run: async (environment, { options }) => {
+  run: async (environment, input) => {
+    const clusterKey = readClusterKey(input);
     const { keyChangeUnderWay } = await import('#operations/change-keys.ts');
     const { keyring } = await environment.cluster({
       finishImport: false,
-      ...(typeof options['cluster-key'] === 'string' ? { clusterKey: options['cluster-key'] } : {}),
+      ...(clusterKey === undefined ? {} : { clusterKey }),
     });
     const { nodes, number, currentEpoch } = keyring.membership;
     const own = nodes.find(({ nodeId }) => nodeId === keyring.nodeId);

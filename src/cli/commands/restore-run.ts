@@ -1,5 +1,6 @@
 import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
 import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
@@ -88,11 +89,11 @@ changed needs it too, unless the live database has the same new key.`,
 
 function readOptions(input: Input) {
   const { options } = input;
-  const clusterKey = options['cluster-key'];
+  const clusterKey = readClusterKey(input);
   return {
     safetyBackup: options['without-safety-backup'] !== true,
     trust: {
-      ...(typeof clusterKey === 'string' ? { clusterKey } : {}),
+      ...(clusterKey === undefined ? {} : { clusterKey }),
       ...readAcceptedLoss(input),
     },
   };
