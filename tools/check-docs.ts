@@ -2,6 +2,7 @@
 import { unknownCommands } from './checks/documented-commands.ts';
 import { brokenLinks } from './checks/links.ts';
 import { changedMigrations } from './checks/migration-checksums.ts';
+import { unknownFlags } from './checks/named-flags.ts';
 import { outdatedPages } from './checks/outdated-pages.ts';
 import { report } from './checks/problem.ts';
 import { projectRoot, readProjectFiles } from './checks/project-files.ts';
@@ -16,6 +17,7 @@ report(
     ...outdatedPages(files, generatedPages(files)),
     ...brokenLinks(files),
     ...unknownCommands(files),
+    ...unknownFlags(files),
     ...translated.flatMap((page) => differentCommands(textOf(`${page}.md`), textOf(`${page}.ja.md`), `${page}.ja.md`)),
     ...changedMigrations(files),
   ],

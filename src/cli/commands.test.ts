@@ -35,6 +35,8 @@ describe('the commands', () => {
     const help = rootHelp(commands);
     for (const command of commands) expect(help).toContain(`  ${commandName(command)} `);
     for (const name of optionNames) expect(help).toContain(options[name].environment);
+    expect(help).not.toContain('undefined');
+    expect(help).toMatch(/AWS_SESSION_TOKEN\n.*Default: none\./);
     expect(longestLine(help)).toBeLessThanOrEqual(90);
     expect(longestLine(nounHelp('backup', commands))).toBeLessThanOrEqual(80);
   });

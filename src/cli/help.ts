@@ -33,8 +33,7 @@ function settingsHelp(): string {
     .map((name) => {
       const option: Option<unknown> = options[name];
       const flag = option.flag === undefined ? '' : `, ${option.flag}`;
-      const value =
-        option.default === undefined ? option.defaultMeans : option.default === '' ? 'none' : option.default;
+      const value = option.defaultMeans ?? (option.default === '' ? 'none' : option.default);
       return `  ${option.environment}${flag}\n${wrap(`${option.help}. Default: ${value}.`, '      ')}`;
     })
     .join('');

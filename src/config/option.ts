@@ -1,12 +1,15 @@
 /** What one option is: the flag, the environment variable, the help and the reading of its text, in one place. */
-export interface Option<T> {
+export type Option<T> = Declaration<T> & Default;
+
+/** The text used when neither flag nor variable is set. Where there is none, `defaultMeans` says what holds then. */
+type Default =
+  | { readonly default: string; readonly defaultMeans?: string }
+  | { readonly default: undefined; readonly defaultMeans: string };
+
+interface Declaration<T> {
   readonly environment: `ENCLAVE_MANAGER_${string}` | `AWS_${string}`;
   /** `--data-dir <directory>`; none where a value may be secret, because argv is visible to every user. */
   readonly flag?: `--${string}`;
-  /** The text used when neither flag nor variable is set; `undefined`: the value depends on other options. */
-  readonly default: string | undefined;
-  /** Says what the default is where `default` cannot. */
-  readonly defaultMeans?: string;
   readonly help: string;
   readonly secret?: boolean;
   /** The value may also lie in a file named by `<environment>_FILE`. */

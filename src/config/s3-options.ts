@@ -70,6 +70,7 @@ export const s3Options = {
   s3AccessKeyId: option({
     environment: 'AWS_ACCESS_KEY_ID',
     default: undefined,
+    defaultMeans: 'none',
     help: 'access key of the object storage',
     secret: true,
     file: true,
@@ -78,6 +79,7 @@ export const s3Options = {
   s3SecretAccessKey: option({
     environment: 'AWS_SECRET_ACCESS_KEY',
     default: undefined,
+    defaultMeans: 'none',
     help: 'secret of that key; as a file it is read again when it changes',
     secret: true,
     file: true,
@@ -86,6 +88,7 @@ export const s3Options = {
   s3SessionToken: option({
     environment: 'AWS_SESSION_TOKEN',
     default: undefined,
+    defaultMeans: 'none',
     help: 'token of temporary credentials',
     secret: true,
     file: true,

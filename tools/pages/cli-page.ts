@@ -44,6 +44,5 @@ function settingsTable(): string {
 }
 
 function defaultOf(option: Option<unknown>): string {
-  if (option.default === undefined) return option.defaultMeans ?? 'none';
-  return option.default === '' ? 'empty' : `\`${option.default}\``;
+  return option.defaultMeans ?? (option.default === '' ? 'empty' : `\`${option.default}\``);
 }

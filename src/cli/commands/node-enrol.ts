@@ -68,7 +68,7 @@ async function requireDatabase(environment: Environment): Promise<void> {
       'configuration',
       `the database of the cluster to join is not named, and ${error.message}`,
       {
-        hint: 'Give the address that the enrolled hosts use, by --database-url or the variable: ENCLAVE_MANAGER_DATABASE_URL=postgres://USER@HOST/malbork. A cluster on the embedded database of another host has no address: it moves to a database server first.',
+        hint: 'Set ENCLAVE_MANAGER_DATABASE_URL to what the enrolled hosts have there, as postgres://USER@HOST/malbork, and run this again. A cluster on the embedded database of another host has no address: it moves to a database server first.',
         cause: error,
       },
     );
