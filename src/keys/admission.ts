@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { CredentialId, NodeId } from '#model/identifiers.ts';
 import { type JoinRequest, readJoinRequest } from './join-request.ts';
+import { newTokenHint, sameToken } from './join-token.ts';
 import type { KeyringDocument } from './keyring-entry.ts';
 import { keyringPath, parseKeyringPath } from './keyring-paths.ts';
 import { memberOf } from './new-cluster.ts';
@@ -67,7 +68,8 @@ function placeOf(
   if (proof.isProved) return { nodeId: known.nodeId, grade: proof.grade === 'unattested' ? known.grade : proof.grade };
   throw refused(
     `The hardware ${node.hardwareIdentity} is enrolled already, as node ${known.name} (${known.nodeId}).`,
-    'Nothing is left to do if that is this host; otherwise two hosts share one key: give each its own.',
+    `If this is another host, the two have one key: name a file of its own here (ENCLAVE_MANAGER_SEALING_KEY_FILE) and run this again; ${sameToken}. ` +
+      `If it is that host and its key no longer opens, evict it on an enrolled host first: enclave-manager node evict ${known.nodeId}. ${newTokenHint}`,
   );
 }
 
@@ -76,8 +78,9 @@ function checkName(nodes: readonly MemberNode[], { name }: CredentialPayload, kn
   const namesake = nodes.find((member) => member.name === name && member !== known);
   if (namesake === undefined) return;
   throw refused(
-    `The name ${name} is that of node ${namesake.nodeId} already; give this host another one (--node-name), or evict that node if it is gone.`,
-    'ENCLAVE_MANAGER_NODE_NAME or --node-name names a host; the same token can be used.',
+    `The name ${name} is that of node ${namesake.nodeId} already.`,
+    `Run this again under another name (--node-name, or ENCLAVE_MANAGER_NODE_NAME); ${sameToken}. ` +
+      `If that node is gone for good, evict it on an enrolled host instead: enclave-manager node evict ${namesake.nodeId}. ${newTokenHint}`,
   );
 }
 
@@ -102,7 +105,7 @@ function checkCluster(keyring: OpenedKeyring, request: JoinRequest): void {
   throw refused(
     `The join request is for key generation ${request.keyGeneration} of cluster ${request.clusterId}, ` +
       `not for generation ${keyring.keyGeneration} (${keyring.fingerprint}) of ${keyring.clusterId}.`,
-    'The cluster key changed since the token was issued, or the host asked another cluster: begin again with node invite.',
+    newTokenHint,
   );
 }
 
@@ -115,11 +118,14 @@ function checkIsNew(keyring: OpenedKeyring, node: CredentialPayload, hasPlace: b
   if (isUsed(keyring, node, hasPlace)) {
     throw refused(
       `The node id ${node.nodeId} or the credential id ${node.credentialId} was used before.`,
-      'A join request counts once: begin again with node invite.',
+      newTokenHint,
     );
   }
   if (!hasPlace && nodes.length >= maxNodes) {
-    throw refused(`The cluster has ${nodes.length} nodes, the most it can have.`, 'Evict nodes that are gone first.');
+    throw refused(
+      `The cluster has ${nodes.length} nodes, the most it can have.`,
+      `Evict one that is gone, on an enrolled host: enclave-manager node list, then enclave-manager node evict NODE. ${newTokenHint}`,
+    );
   }
 }
 

@@ -101,7 +101,8 @@ describe('enrolment', () => {
     const namesake = edited(request, macKey, ({ node }) => (node['name'] = 'tokyo'));
     expect(await failureOf(() => admitNode(keyring, { ...namesake, macKey }, tokyo.ports))).toMatchObject({
       code: 'not-permitted',
-      message: `The name tokyo is that of node ${keyring.nodeId} already; give this host another one (--node-name), or evict that node if it is gone.`,
+      message: `The name tokyo is that of node ${keyring.nodeId} already.`,
+      hint: expect.stringMatching(/^Run this again under another name \(--node-name, .* the token can still be used\./),
     });
   });
 

@@ -6,6 +6,7 @@ import type { HardwareChallenge, Sealing } from '#ports/sealing.ts';
 import { decodeCredentialSecret } from './credential.ts';
 import type { EpochKeys } from './epoch-keys.ts';
 import type { JoinRequest } from './join-request.ts';
+import { newTokenHint } from './join-token.ts';
 import { sha256Hex } from './keyring-entry.ts';
 import { encodeFields } from './pae.ts';
 import { base64, type CredentialPayload } from './payloads.ts';
@@ -124,7 +125,7 @@ const bindingOf = (
 
 function refused(what: string): EnclaveManagerError {
   return new EnclaveManagerError('not-permitted', `The challenge of the cluster ${what}.`, {
-    hint: 'Begin again with a new token: node invite. If it stays, somebody alters the table join_requests.',
+    hint: `${newTokenHint}. If it stays, somebody alters the table join_requests.`,
   });
 }
 

@@ -5,7 +5,7 @@ import { type ClusterId, type CredentialId, isUuid, type NodeId } from '#model/i
 import type { Sealing } from '#ports/sealing.ts';
 import { fingerprintOf, rawKeyBytes } from './asymmetric-keys.ts';
 import { readEpochRecords } from './authentic-entries.ts';
-import { joinRequestMacKey, parseToken } from './join-token.ts';
+import { joinRequestMacKey, newTokenHint, parseToken } from './join-token.ts';
 import { type KeyringDocument, readEntries } from './keyring-entry.ts';
 import { newCredential } from './new-cluster.ts';
 import type { KeyPorts } from './next-generation.ts';
@@ -58,7 +58,7 @@ export function findClusterKey(documents: readonly KeyringDocument[], fingerprin
   const found = records.find(({ generation }) => generation.fingerprint === fingerprint);
   if (found === undefined) {
     throw new EnclaveManagerError('forged', `No document here carries the cluster key ${fingerprint} of the token.`, {
-      hint: 'Check that this database and the token are of the same cluster; after a key rotation ask for a new token: node invite.',
+      hint: `Check that ENCLAVE_MANAGER_DATABASE_URL names the database of the cluster that made the token. If it does, its keys have changed since. ${newTokenHint}`,
     });
   }
   const { keyGeneration, verifyKey } = found.generation;
@@ -81,7 +81,7 @@ export async function newJoinRequest(
       'forged',
       `The token names the cluster key ${fingerprint}; what answered has ${fingerprintOf(clusterVerifyKey)}.`,
       {
-        hint: 'Check that this database and the token are of the same cluster; after a key rotation ask for a new token: node invite.',
+        hint: `Check that ENCLAVE_MANAGER_DATABASE_URL names the database of the cluster that made the token. If it does, its keys have changed since. ${newTokenHint}`,
       },
     );
   }
@@ -110,7 +110,7 @@ export function readJoinRequest(request: Uint8Array, mac: Uint8Array, macKey: Ui
   const expected = joinRequestMac(macKey, request.subarray(0, maxJoinRequestBytes));
   if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) {
     throw new EnclaveManagerError('not-permitted', 'The join request was not made with the token of this invite.', {
-      hint: 'Ask for a new token (node invite) and run node enrol on the new host with it.',
+      hint: newTokenHint,
     });
   }
   const value = parseJson(request);
@@ -128,6 +128,7 @@ export function readJoinRequest(request: Uint8Array, mac: Uint8Array, macKey: Ui
   throw new EnclaveManagerError(
     'damaged',
     `The join request cannot be used: wrong or missing "${where.slice(0, 80)}".`,
+    { hint: `Use the release here that the enrolled hosts have. ${newTokenHint}` },
   );
 }
 

@@ -13,6 +13,12 @@ export interface JoinToken {
 
 export const joinSecretBytes = 32;
 
+/** What to do on a host whose token is of no use any more. */
+export const newTokenHint =
+  'Make a new token on an enrolled host (enclave-manager node invite), and enrol this host with it: enclave-manager node enrol --token-file -';
+/** What ends a hint after which the token is used once more. */
+export const sameToken = 'the token can still be used';
+
 const prefix = 'emjoin1';
 const bodyBytes = 16 + joinSecretBytes + 32;
 const checksumBytes = 4;

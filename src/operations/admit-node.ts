@@ -1,11 +1,13 @@
+import { errorCodes } from '#errors/codes.ts';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { admitNode, type HardwareProof, readJoinRequest } from '#keys/enrolment.ts';
+import { newTokenHint, sameToken } from '#keys/join-token.ts';
 import { membersSchema } from '#keys/payloads.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import type { Lease } from '#store/held-lease.ts';
 import { openInvite, useInvite } from '#store/invites.ts';
-import { decideJoinRequest, pendingJoinRequests, type JoinRequest } from '#store/join-requests.ts';
+import { decideJoinRequest, pendingJoinRequests, type JoinRequest, type Refusal } from '#store/join-requests.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { requireLease } from '#store/lease-rows.ts';
 import { requireNoMaintenance } from '#store/maintenance.ts';
@@ -55,6 +57,16 @@ type Admission = Awaited<ReturnType<typeof admitNode>> & { readonly proof: Hardw
 
 const refusals = ['not-permitted', 'usage', 'damaged', 'forged', 'evidence-rejected'];
 
+/** For whoever reads it on the host that asked: what is wrong with the stored bytes, a new token gets round. */
+function refusalOf({ code, message, hint }: EnclaveManagerError): Refusal {
+  if (code === 'evidence-rejected') return { message, hint: evidenceHint };
+  return { message, hint: hint === errorCodes[code].hint ? newTokenHint : hint };
+}
+
+const evidenceHint =
+  'For an SGX enclave see that ENCLAVE_MANAGER_SGX_COLLATERAL on the enrolled hosts is of its platform and in force, and that ' +
+  `ENCLAVE_MANAGER_SGX_SIGNERS names its signer. Then run this again; ${sameToken}.`;
+
 /** Refuses what is wrong with the request itself; `undefined` then. What fails later is no reason to refuse a host. */
 async function check(
   context: OperationContext,
@@ -72,12 +84,8 @@ async function check(
     return { ...(await admitNode(cluster.keyring, { request, mac, macKey }, context, proof)), proof };
   } catch (error) {
     if (!(error instanceof EnclaveManagerError) || !refusals.includes(error.code)) throw error;
-    await decideJoinRequest(
-      cluster.database.queries,
-      joining.joinRequestId,
-      { status: 'REFUSED', reason: error.message },
-      context,
-    );
+    const decision = { status: 'REFUSED', refusal: refusalOf(error) } as const;
+    await decideJoinRequest(cluster.database.queries, joining.joinRequestId, decision, context);
     return undefined;
   }
 }

@@ -7,6 +7,7 @@ import {
   newJoinRequest,
   parseToken,
 } from '#keys/enrolment.ts';
+import { newTokenHint, sameToken } from '#keys/join-token.ts';
 import { openKeyring, type OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import type { Database } from '#ports/database.ts';
@@ -189,8 +190,8 @@ async function shareKeyring(context: OperationContext, { store }: Host, keyring:
 
 /** Nobody waits any more: a manager that starts later must not enrol a host that may be gone by then. */
 async function withdraw(context: OperationContext, database: Database, joinRequestId: string): Promise<void> {
-  const reason = 'the host stopped waiting';
-  await decideJoinRequest(database.queries, joinRequestId, { status: 'REFUSED', reason }, context).catch(() => {});
+  const refusal = { message: 'the host stopped waiting', hint: `Run this again; ${sameToken}.` };
+  await decideJoinRequest(database.queries, joinRequestId, { status: 'REFUSED', refusal }, context).catch(() => {});
 }
 
 async function waitForDecision(
@@ -206,7 +207,7 @@ async function waitForDecision(
     if (request?.status === 'ADMITTED') return;
     if (request?.status === 'REFUSED')
       throw new EnclaveManagerError('not-permitted', `the cluster refused this host: ${request.reason}`, {
-        hint: 'If this host is enrolled already, nothing is left to do. With another name (--node-name) the same token can be used; otherwise make a new one on an enrolled host: node invite.',
+        hint: request.hint ?? newTokenHint,
       });
     if (request !== undefined && request.challenge !== null && request.answer === null) {
       const answer = await answerJoinChallenge(sealing, asking, asking.content, request.challenge);
@@ -214,7 +215,7 @@ async function waitForDecision(
     }
     if (context.clock.monotonicMs() > giveUpAt) {
       throw new EnclaveManagerError('not-found', `no running manager answered within ${Math.round(waitMs / 1000)} s`, {
-        hint: 'Start a manager on an enrolled host (serve), then run this again with a new token: node invite.',
+        hint: `See that a manager runs on an enrolled host, on this database: enclave-manager serve. Then run this again, with a longer --wait where it has much to do; ${sameToken}.`,
       });
     }
     await context.clock.sleep(pollMs, context.signal);

@@ -10,6 +10,7 @@ import {
   type JoinRequest,
   newJoinChallenge,
 } from '#keys/enrolment.ts';
+import { sameToken } from '#keys/join-token.ts';
 import type { OpenedInvite } from '#store/invites.ts';
 import { challengeJoinRequest, type JoinRequest as StoredRequest } from '#store/join-requests.ts';
 import type { Cluster, OperationContext } from './context.ts';
@@ -114,13 +115,13 @@ function checkInvited({ hardwareIdentity }: OpenedInvite, shown: string): void {
     'not-permitted',
     `the invite is for the hardware ${hardwareIdentity}, not for ${shown}`,
     {
-      hint: 'Run node measure on the host that is meant, and invite that.',
+      hint: `If this is the host that is meant, invite it by what it shows, on an enrolled host: enclave-manager node invite --hardware ${shown}. Then enrol it with that token: enclave-manager node enrol --token-file -`,
     },
   );
 }
 
 function notProved(hardwareIdentity: string): EnclaveManagerError {
   return new EnclaveManagerError('not-permitted', `the host did not prove to be the hardware ${hardwareIdentity}`, {
-    hint: 'Only hardware can prove that: run node enrol on it with ENCLAVE_MANAGER_SEALING=tpm2 or sgx; for SGX this manager needs ENCLAVE_MANAGER_SGX_COLLATERAL and _SGX_SIGNERS.',
+    hint: `Run this again on that hardware, with ENCLAVE_MANAGER_SEALING=tpm2 or sgx; ${sameToken}. For SGX the managers on the enrolled hosts need ENCLAVE_MANAGER_SGX_COLLATERAL and ENCLAVE_MANAGER_SGX_SIGNERS.`,
   });
 }

@@ -1,7 +1,9 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { newTokenHint } from '#keys/join-token.ts';
 import { openColumn, sealColumn, sealedColumnEpoch } from '#keys/sealed-column.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
+import { refusalText } from './join-requests.ts';
 import { epochOrUndefined, requireNewestEpoch, type ColumnKeys } from './sealed-values.ts';
 import { serverNow, serverTimeAfter } from './server-time.ts';
 import { tablesOf, type Queries } from './tables.ts';
@@ -98,7 +100,7 @@ export async function revokeOutdatedInvites(
       .execute();
     await tablesOf(queries)
       .updateTable('join_requests')
-      .set({ status: 'REFUSED', reason: outdated(inviteId).message, decided_at: ports.clock.now() })
+      .set({ status: 'REFUSED', reason: refusalText(outdated(inviteId)), decided_at: ports.clock.now() })
       .where('invite_id', '=', inviteId)
       .where('status', '=', 'PENDING')
       .execute();
@@ -110,7 +112,7 @@ function outdated(inviteId: string): EnclaveManagerError {
   return new EnclaveManagerError(
     'not-permitted',
     `the invite ${inviteId} was made before the keys of the cluster changed`,
-    { hint: 'Make a new one on an enrolled host: node invite.' },
+    { hint: newTokenHint },
   );
 }
 
@@ -148,7 +150,7 @@ async function refusal(queries: Queries, inviteId: string): Promise<EnclaveManag
     .select(['used_at', 'expires_at'])
     .where('invite_id', '=', inviteId)
     .executeTakeFirst();
-  const hint = 'Make a new one on an enrolled host: node invite.';
+  const hint = newTokenHint;
   if (row === undefined) return new EnclaveManagerError('not-permitted', `there is no invite ${inviteId}`, { hint });
   const why = row.used_at === null ? `expired at ${row.expires_at.toISOString()}` : 'was used already';
   return new EnclaveManagerError('not-permitted', `the invite ${inviteId} ${why}`, { hint });

@@ -1,4 +1,5 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { newTokenHint } from '#keys/join-token.ts';
 import { uuidv7 } from '#model/identifiers.ts';
 import type { Clock } from '#ports/clock.ts';
 import type { Randomness } from '#ports/randomness.ts';
@@ -13,6 +14,8 @@ export interface JoinRequest {
   readonly status: Tables['join_requests']['status'];
   /** Why it was refused. */
   readonly reason: string | null;
+  /** What its host can do then; `null` where a manager of an earlier release refused it. */
+  readonly hint: string | null;
   /** Set once admitted. */
   readonly nodeId: string | null;
   readonly createdAt: Date;
@@ -43,7 +46,10 @@ export async function submitJoinRequest(
   if (invited === undefined || pending >= maxPendingPerInvite) {
     const why = invited === undefined ? 'is not known' : `has ${pending} requests waiting already`;
     throw new EnclaveManagerError('not-permitted', `the invite ${request.inviteId} ${why}`, {
-      hint: 'Make a new one on an enrolled host: node invite.',
+      hint:
+        invited === undefined
+          ? newTokenHint
+          : `No manager has answered them: see that one runs on an enrolled host (enclave-manager serve). ${newTokenHint}`,
     });
   }
   const now = ports.clock.now();
@@ -119,7 +125,18 @@ export async function answerJoinRequest(queries: Queries, joinRequestId: string,
 
 export type JoinDecision =
   | { readonly status: 'ADMITTED'; readonly nodeId: string }
-  | { readonly status: 'REFUSED'; readonly reason: string };
+  | { readonly status: 'REFUSED'; readonly refusal: Refusal };
+
+export interface Refusal {
+  readonly message: string;
+  readonly hint: string;
+}
+
+const maxCharacters = 1000;
+
+/** One column holds both: the reason in its first line, the hint in the second. */
+export const refusalText = (refusal: Refusal): string =>
+  [refusal.message, refusal.hint].map((text) => text.replaceAll(/\s+/g, ' ').slice(0, maxCharacters)).join('\n');
 
 /** A decision is final; `false` when another manager had decided before. */
 export async function decideJoinRequest(
@@ -132,7 +149,7 @@ export async function decideJoinRequest(
     .updateTable('join_requests')
     .set({
       status: decision.status,
-      ...(decision.status === 'ADMITTED' ? { node_id: decision.nodeId } : { reason: decision.reason.slice(0, 500) }),
+      ...(decision.status === 'ADMITTED' ? { node_id: decision.nodeId } : { reason: refusalText(decision.refusal) }),
       decided_at: ports.clock.now(),
     })
     .where('join_request_id', '=', joinRequestId)
@@ -142,13 +159,15 @@ export async function decideJoinRequest(
 }
 
 function fromRow(row: Tables['join_requests']): JoinRequest {
+  const [reason, hint] = row.reason?.split('\n', 2) ?? [];
   return {
     joinRequestId: row.join_request_id,
     inviteId: row.invite_id,
     request: row.request,
     mac: row.mac,
     status: row.status,
-    reason: row.reason,
+    reason: reason ?? null,
+    hint: hint ?? null,
     nodeId: row.node_id,
     createdAt: row.created_at,
     challenge: row.challenge,

@@ -252,10 +252,16 @@ describe('a second host', () => {
     await expect(enrolBeside(second, cluster, token)).rejects.toMatchObject({
       code: 'not-permitted',
       message: expect.stringContaining(`The name host-a is that of node ${cluster.keyring.nodeId} already`),
-      hint: expect.stringContaining('--node-name'),
+      hint: expect.stringMatching(/^Run this again under another name \(--node-name.* the token can still be used/),
     });
     const named = { ...second, node: { ...second.node, name: 'host-b' } };
     expect(await enrolBeside(named, cluster, token)).toMatchObject({ name: 'host-b' });
+    const third = await anotherHost(host, 'host-c', 'second-site');
+    await expect(enrolBeside(third, cluster, token)).rejects.toMatchObject({
+      code: 'not-permitted',
+      message: expect.stringContaining('was used already'),
+      hint: expect.stringMatching(/^Make a new token on an enrolled host \(enclave-manager node invite\), and enrol/),
+    });
 
     const again = makeContext();
     const renamed = { ...second, node: { name: 'host-z', site: null } };
@@ -273,7 +279,9 @@ describe('a second host', () => {
 
     await expect(enrolNode(context, second, { token, waitMs: 300 })).rejects.toMatchObject({
       code: 'not-found',
-      hint: expect.stringContaining('serve'),
+      hint: expect.stringMatching(
+        /enrolled host, on this database: enclave-manager serve\. .* the token can still be used/,
+      ),
     });
 
     expect(await second.localState.read()).toBeUndefined();

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { listInvites, openInvite, saveInvite, useInvite } from '#store/invites.ts';
 import { decideJoinRequest, pendingJoinRequests, readJoinRequest, submitJoinRequest } from '#store/join-requests.ts';
+import { tablesOf } from '#store/tables.ts';
 import { columnKeys } from './column-keys.ts';
 import { migratedDatabase, ports } from './store-database.ts';
 
@@ -69,9 +70,21 @@ describe('a join request', () => {
     const joinRequestId = await submitJoinRequest(queries, request, ports);
     expect(await pendingJoinRequests(queries)).toMatchObject([{ joinRequestId, ...request, status: 'PENDING' }]);
     expect(await decideJoinRequest(queries, joinRequestId, { status: 'ADMITTED', nodeId }, ports)).toBe(true);
-    expect(await decideJoinRequest(queries, joinRequestId, { status: 'REFUSED', reason: 'late' }, ports)).toBe(false);
+    const late = { status: 'REFUSED', refusal: { message: 'late', hint: 'Come earlier.' } } as const;
+    expect(await decideJoinRequest(queries, joinRequestId, late, ports)).toBe(false);
     expect(await pendingJoinRequests(queries)).toEqual([]);
     expect(await readJoinRequest(queries, joinRequestId)).toMatchObject({ status: 'ADMITTED', nodeId, reason: null });
+  });
+
+  it('is told why it is refused and what its host can do, also by a manager that says the first alone', async () => {
+    const { queries } = await invited();
+    const joinRequestId = await submitJoinRequest(queries, request, ports);
+    const refusal = { message: `first\n  line ${'é'.repeat(1000)}`, hint: 'Do that.\nThen this.' };
+    expect(await decideJoinRequest(queries, joinRequestId, { status: 'REFUSED', refusal }, ports)).toBe(true);
+    const reason = `first line ${'é'.repeat(989)}`;
+    expect(await readJoinRequest(queries, joinRequestId)).toMatchObject({ reason, hint: 'Do that. Then this.' });
+    await tablesOf(queries).updateTable('join_requests').set({ reason: 'first' }).execute();
+    expect(await readJoinRequest(queries, joinRequestId)).toMatchObject({ reason: 'first', hint: null });
   });
 
   it('is refused without an invite, beyond three that wait, and beyond its size', async () => {
