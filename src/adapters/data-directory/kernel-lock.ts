@@ -4,7 +4,6 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { errnoName } from '#errors/file-system-error.ts';
 
 const sqliteBusy = 5;
-const sqliteFull = 13;
 
 /** Closing gives it back; so does the end of the process, however it ends. */
 export type KernelLock = Pick<DatabaseSync, 'isOpen' | 'close'>;
@@ -20,15 +19,14 @@ export function tryKernelLock(path: string): KernelLock | undefined {
   makeLockFile(path);
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    // Nothing is ever written, so no journal is left beside the file by a killed process.
-    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    // Else the journal is a file beside this one, which needs space and stays when the process is killed. OFF would be
+    // refused without a word: connections are defensive. A journal that an earlier release left is removed here.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return database;
   } catch (error) {
     database.close();
     const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined;
     if (code === sqliteBusy) return undefined;
-    if (code === sqliteFull)
-      throw new EnclaveManagerError('no-space', `no space is left to write ${path}`, { cause: error });
     throw new EnclaveManagerError('configuration', `${path} cannot be locked: ${String(error)}`, {
       hint: 'The file system must support locks; set ENCLAVE_MANAGER_DATA_DIR to a directory on another one.',
       cause: error,
