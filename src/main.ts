@@ -7,6 +7,7 @@ import { systemClock } from '#adapters/system/clock.ts';
 import { commands } from '#cli/commands.ts';
 import { Interruption, stopSignals, watchParent } from '#cli/interruption.ts';
 import { programName, spellingOf } from '#cli/output/program-name.ts';
+import { printableLines } from '#cli/output/style.ts';
 import { runCommandLine } from '#cli/run.ts';
 
 const maxSecretFileBytes = 65_536;
@@ -70,7 +71,7 @@ function stopUnlessStopping(): void {
 
 function failUnexpectedly(error: unknown): void {
   const failure = toEnclaveManagerError(error);
-  stderr.write(`Error: ${failure.message}\n${failure.hint}\n`);
+  stderr.write(`${printableLines(`Error: ${failure.message}\n${failure.hint}`)}\n`);
   if (env['ENCLAVE_MANAGER_DEBUG'] === '1' && error instanceof Error) stderr.write(`${error.stack}\n`);
   process.exit(failure.exitCode);
 }

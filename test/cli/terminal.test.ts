@@ -19,10 +19,11 @@ const options: CommandOptions = { dataDirectory: data, env: { ENCLAVE_MANAGER_DR
 const controlCharacters = /[^\P{Cc}\n]/u;
 
 /** Runs a command on a terminal of its own; what the terminal shows is its standard output. */
-function onTerminal(command: string, { columns = 100 } = {}): StartedCommand {
+function onTerminal(command: string, { columns = 100, env = {} } = {}): StartedCommand {
   const main = resolve(import.meta.dirname, '../../src/main.ts');
   const line = `stty cols ${columns}; exec ${process.execPath} ${main} ${command}`;
-  return startCommand([], { ...options, program: [script, '-qfec', line, '/dev/null'], input: 'pipe' });
+  const program = [script, '-qfec', line, '/dev/null'] as const;
+  return startCommand([], { ...options, env: { ...options.env, ...env }, program, input: 'pipe' });
 }
 
 const type = ({ child }: StartedCommand, keys: string): void => void child.stdin!.write(keys);
@@ -109,6 +110,15 @@ describe('on a terminal', { timeout: 60_000 }, () => {
     expect(exitCode, stdout).toBe(0);
     expect(stdout).toMatch(new RegExp(`Restored\\S* \\S*${id}`));
     expect(await server.databaseIdentity('malbork')).not.toBe(identity);
+  });
+
+  it.each([{ TERM: 'dumb' }, { NO_COLOR: '1' }])('draws no bar and no colours with %o', async (env) => {
+    for (const command of ['backup create', 'status']) {
+      const { exitCode, stdout } = await onTerminal(command, { env }).ended;
+      expect(exitCode, stdout).toBe(0);
+      // The terminal itself ends its lines so.
+      expect(stdout.replaceAll('\r\n', '\n')).not.toMatch(controlCharacters);
+    }
   });
 
   it('and only there writes control characters', async () => {

@@ -23,7 +23,7 @@ export interface OutputOptions {
   readonly phases: boolean;
   /** Answers every question with yes. */
   readonly yes: boolean;
-  /** Whether colours are welcome where there is a terminal. */
+  /** Whether a terminal may be sent colours, and the other control characters, which draw a line again. */
   readonly colour: boolean;
   /** How the reader starts the program; the texts say `enclave-manager`. */
   readonly spelling?: Spelling;
@@ -48,17 +48,21 @@ export class Output {
     if (this.options.phases) return new ProgressPhases(write, clock);
     if (this.options.quiet) return silentProgress;
     if (this.options.json) return new ProgressNotes(write);
-    if (this.#streams.stderr.isTTY !== true) return new ProgressLines(write, clock);
+    if (!this.#steersTerminal(this.#streams.stderr)) return new ProgressLines(write, clock);
     return new ProgressBar(write, clock, () => this.#streams.stderr.columns || 80);
   }
 
   /** For what goes to stdout. */
   get style(): Style {
-    return this.options.colour && this.#streams.stdout.isTTY === true ? colourStyle : plainStyle;
+    return this.#steersTerminal(this.#streams.stdout) ? colourStyle : plainStyle;
   }
 
   get #errorStyle(): Style {
-    return this.options.colour && this.#streams.stderr.isTTY === true ? colourStyle : plainStyle;
+    return this.#steersTerminal(this.#streams.stderr) ? colourStyle : plainStyle;
+  }
+
+  #steersTerminal(stream: { readonly isTTY?: boolean }): boolean {
+    return this.options.colour && stream.isTTY === true;
   }
 
   document(value: unknown): void {
