@@ -106,7 +106,7 @@ async function finishUnderLease(
   context.crashPoints.reach('import.compared');
   context.signal.throwIfAborted();
   context.progress.phase('bringing the import to today');
-  await migrate(database);
+  await migrate(database, { beforeCommit: (queries) => requireLease(queries, lease.token) });
   context.crashPoints.reach('import.migrated');
   // The comparison takes long; what is sealed and signed with the keys of before would count nowhere.
   await requireCurrentKeys(keyring, { database, store: opened.repository?.store });

@@ -11,19 +11,24 @@ import { listAuditEvents } from '#store/audit.ts';
 import { listRestores } from '#store/restores.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
 import { tablesOf } from '#store/tables.ts';
+import { crash } from '../crash/crashing.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
+import { runCommand, startCommand } from '../fixtures/command.ts';
 import { exportedSql } from '../fixtures/exporting.ts';
 import { abortedContext, makeContext, type TestHost } from '../fixtures/host.ts';
+import { commandOn } from '../fixtures/host-command.ts';
 import { enrolHosts } from '../fixtures/hosts.ts';
 import { psqlUnavailable } from '../fixtures/psql.ts';
 import { replayWhole } from '../fixtures/replaying.ts';
 import { reopen } from '../fixtures/restoring.ts';
+import { letExpire } from '../fixtures/shared-cluster.ts';
 
 beforeEach((context) => {
   if (psqlUnavailable !== undefined) context.skip(psqlUnavailable);
 });
 
 const compared = { trust: { kind: 'compared' as const } };
+const differs = 'table "settings" has other rows than the backup';
 const place = { table: 'settings', column: 'sealed_secret', key: 'smtp' };
 
 /** An export of before an eviction, and the keys that the evicted host kept. */
@@ -74,8 +79,30 @@ describe('a value that an evicted host seals into an import', () => {
       await expect(openOrCreateCluster(context, replayed)).rejects.toMatchObject({
         code: 'rows-differ',
         exitCode: 31,
-        message: expect.stringContaining('table "settings" has other rows than the backup') as string,
+        message: expect.stringContaining(differs) as string,
       });
+      expect([(await findImport(replayed.server))?.state, await restoresIn(replayed)]).toEqual(['complete', 0]);
+    },
+  );
+
+  it.each(['import.compared', 'import.migrated'] as const)(
+    'after a process was killed at %s keeps it from serving, whatever command comes next',
+    async (point) => {
+      const { host, script, kept } = await evictedAfterExport();
+      const replayed = await replayWhole(host, script);
+      const command = await commandOn(replayed);
+      await crash(['serve'], command, point);
+      await letExpire(replayed);
+      await plant(replayed, kept);
+      const created = await runCommand(['backup', 'create', '--json'], command);
+      expect(created.exitCode).toBe(31);
+      expect(JSON.parse(created.stdout)).toMatchObject({
+        error: { message: expect.stringContaining(differs) as string },
+      });
+      expect(await runCommand(['status', '--json'], command)).toMatchObject({ exitCode: 12 });
+      const serve = startCommand(['serve'], command);
+      onTestFinished(() => void serve.child.kill('SIGKILL'));
+      await serve.saw(new RegExp(differs));
       expect([(await findImport(replayed.server))?.state, await restoresIn(replayed)]).toEqual(['complete', 0]);
     },
   );

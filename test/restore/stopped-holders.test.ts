@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { sql } from 'kysely';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '#adapters/system/clock.ts';
 import type { CrashPoint } from '#model/crash-point.ts';
@@ -8,8 +7,6 @@ import { leftDatabases } from '#operations/clean-up-restore.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
 import { restore } from '#operations/restore.ts';
-import { readLease } from '#store/lease-rows.ts';
-import { readMaintenance } from '#store/maintenance.ts';
 import { registerServer, type Registration } from '#store/servers.ts';
 import { startCommand, type StartedCommand } from '../fixtures/command.ts';
 import { debianUnavailable } from '../fixtures/debian-postgresql.ts';
@@ -19,7 +16,9 @@ import { confirmed } from '../fixtures/restoring.ts';
 import {
   copyPlace,
   dumpLive,
+  everyRow,
   letExpire,
+  nobodyHolds,
   preparePlace,
   sharedHost,
   untilStopped,
@@ -81,32 +80,6 @@ async function stopAt(prepared: PreparedPlace, { args, point, restored, env: mor
   onTestFinished(() => void started.child.kill('SIGKILL'));
   await untilStopped(started.child.pid!);
   return { started, other, repository: place.repository, server };
-}
-
-async function nobodyHolds(host: SharedHost): Promise<boolean> {
-  const database = host.server.open(host.server.liveName, { connections: 1 });
-  try {
-    const { queries } = database;
-    return (await readLease(queries, 'operation')) === undefined && (await readMaintenance(queries)) === undefined;
-  } finally {
-    await database.close();
-  }
-}
-
-async function everyRow({ server }: SharedHost, name: string): Promise<string[]> {
-  const database = server.open(name, { connections: 1 });
-  try {
-    const found: string[] = [];
-    for (const table of await database.tableNames()) {
-      // With the transaction that wrote each: the same values written once more are a difference.
-      const { rows } = await sql<{ row: string }>`SELECT ${table}::text || t.xmin::text || t::text AS row
-        FROM ${sql.table(table)} t ORDER BY 1`.execute(database.queries);
-      found.push(...rows.map(({ row }) => row));
-    }
-    return found;
-  } finally {
-    await database.close();
-  }
 }
 
 async function stateOf({ other, repository }: Stopped): Promise<State> {
