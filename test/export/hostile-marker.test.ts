@@ -2,8 +2,11 @@ import { sql } from 'kysely';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { Database } from '#ports/database.ts';
 import { importMarkerStamp, readImportMarker } from '#store/import-marker.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
+import { readCorpus } from '../fuzz/corpus.ts';
+import { mutate, mutations } from '../fuzz/mutations.ts';
 
 /** What somebody may have made of the table: its own columns with other types, or without some of them. */
 const types = ['INT8', 'TEXT', 'BYTEA', 'JSONB', 'BOOL', 'UUID', 'FLOAT8', 'TEXT[]'] as const;
@@ -63,7 +66,46 @@ const genuine = (state: string, version: string) => ({
   ],
 });
 
+/** A script of the corpus, in place of what was there; many mutations are none, and leave nothing. */
+async function replaceMarker(database: Database, script: string): Promise<void> {
+  for (const statement of ['DROP TABLE', 'DROP VIEW', 'DROP SEQUENCE'])
+    await database.runScript(`${statement} IF EXISTS import_marker`).catch(() => {});
+  await database.runScript(script).catch(() => {});
+}
+
+const outcomeOf = (database: Database): Promise<string> =>
+  readImportMarker(database).then(
+    (marker) => `read as ${marker?.state}`,
+    (error: unknown) => (isEnclaveManagerError(error) ? error.code : `raw: ${String(error)}`),
+  );
+
 describe('the marker of an import', () => {
+  it('is read or refused by its name for every script of the corpus, and for mutations of them', async () => {
+    const { database } = (await makeCluster()).cluster;
+    const scripts = readCorpus('import-marker');
+    const outcomes = new Map<string, string>();
+    for (const { file, bytes } of scripts) {
+      await replaceMarker(database, bytes.toString());
+      outcomes.set(file, await outcomeOf(database));
+    }
+    expect(scripts.length).toBeGreaterThan(20);
+    const found = new Set(outcomes.values());
+    expect([...found].filter((outcome) => outcome.startsWith('raw'))).toEqual([]);
+    for (const wanted of ['damaged', 'read as begun', 'read as complete', 'version-incompatible'])
+      expect(found).toContain(wanted);
+
+    const mutated = fc.tuple(fc.nat({ max: scripts.length - 1 }), mutations(false));
+    await fc.assert(
+      fc.asyncProperty(mutated, async ([index, changes]) => {
+        await replaceMarker(database, mutate(scripts[index]!.bytes, changes).toString());
+        expect(await outcomeOf(database)).toMatch(
+          /^(read as (begun|complete|undefined)|damaged|version-incompatible)$/,
+        );
+      }),
+      { numRuns: 150, seed: 20_261_126 },
+    );
+  });
+
   it('is read or refused by its name, whatever somebody made of its table', async () => {
     const { cluster } = await makeCluster();
     const { database } = cluster;
@@ -77,10 +119,7 @@ describe('the marker of an import', () => {
           const cells = present.map(({ cells: each }) => each[row]!).join(', ');
           await sql.raw(`INSERT INTO import_marker VALUES (${cells})`).execute(database.queries);
         }
-        const outcome = await readImportMarker(database).then(
-          (marker) => `read as ${marker?.state}`,
-          (error: unknown) => (isEnclaveManagerError(error) ? error.code : `raw: ${String(error)}`),
-        );
+        const outcome = await outcomeOf(database);
         outcomes.add(outcome);
         expect(outcome).toMatch(/^(read as (begun|complete)|damaged|version-incompatible)$/);
         expect(await importMarkerStamp(database)).toEqual(expect.any(String));

@@ -11,10 +11,24 @@ const runs = Number(process.env['FUZZ_RUNS'] ?? 150);
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_261_122);
 const collects = process.env['FUZZ_COLLECT'] === '1';
 const MiB = 1024 * 1024;
+/** More than thirty times what the slowest takes. */
+const mostCpuMs = 5_000;
 const targets = await allTargets();
 
-/** How an input was read: `read`, or the code and the shape of the message. Throws what is neither. */
+/**
+ * How an input was read: `read`, or the code and the shape of the message. Throws what is neither, and what took too much of
+ * the processor: counted in this thread alone, so that nobody else's load makes it more.
+ */
 async function outcomeOf(target: Target, input: Buffer): Promise<string> {
+  const before = process.threadCpuUsage();
+  const outcome = await readOf(target, input);
+  const { user, system } = process.threadCpuUsage(before);
+  const cpuMs = (user + system) / 1000;
+  if (cpuMs > mostCpuMs) throw new Error(`an input of ${input.length} bytes took ${cpuMs} ms of the processor`);
+  return outcome;
+}
+
+async function readOf(target: Target, input: Buffer): Promise<string> {
   try {
     const result = await target.read(input);
     return typeof result === 'string' ? `read: ${shapeOf(result)}` : 'read';

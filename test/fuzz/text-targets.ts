@@ -30,9 +30,9 @@ export function textTargets(): Target[] {
     fingerprint: `sha256:${Buffer.alloc(32, 9).toString('base64url')}`,
   });
   return [
-    text('cron', ['0 0 * * *', '*/5 1-3,7 1 JAN-DEC MON', '0 3 31 2 *', '0 0 L * 5#2'], [], (input) => {
+    text('cron', ['0 0 * * *', '*/5 1-3,7 1 JAN-DEC MON', '0 3 29 2 *', '0 0 L * 5#2'], [], (input) => {
       const parsed = parseSchedule(input);
-      return parsed.ok ? parsed.value?.next(new Date('2026-11-22T00:00:00Z')) : undefined;
+      return parsed.ok ? parsed.value?.next(new Date('2026-11-22T00:00:00Z')) : parsed.problem;
     }),
     text('join-token', [token], ['usage'], parseToken),
     text(
