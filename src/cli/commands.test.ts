@@ -19,6 +19,7 @@ describe('the commands', () => {
       const help = commandHelp(command);
       expect(help).toContain(`enclave-manager ${name}`);
       expect(help).toMatch(/Needs |Opens |Makes /);
+      expect(longestLine(help)).toBeLessThanOrEqual(80);
       expect(help).toMatch(/Examples:\n {2}\S/);
       expect(help).toMatch(/Exit codes:\n {2}0/);
       expect(command.summary.length).toBeLessThanOrEqual(70);
@@ -37,7 +38,7 @@ describe('the commands', () => {
     for (const name of optionNames) expect(help).toContain(options[name].environment);
     expect(help).not.toContain('undefined');
     expect(help).toMatch(/AWS_SESSION_TOKEN\n.*Default: none\./);
-    expect(longestLine(help)).toBeLessThanOrEqual(90);
+    expect(longestLine(help)).toBeLessThanOrEqual(80);
     expect(longestLine(nounHelp('backup', commands))).toBeLessThanOrEqual(80);
   });
 });

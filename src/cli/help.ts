@@ -58,7 +58,7 @@ export function commandHelp(command: Command): string {
   }
   const own = (command.options ?? []).map(({ flag, help }) => [flag, help] as const);
   sections.push(`Options:\n${twoColumns([...own, ...commonFlags])}`);
-  const examples = command.examples.map(({ command: line, means }) => `  ${line}\n${wrap(means, '      ')}`);
+  const examples = command.examples.map(({ command: line, means }) => `${shellLines(line)}${wrap(means, '      ')}`);
   sections.push(`Examples:\n${examples.join('')}`);
   sections.push(`Exit codes:\n${twoColumns(exitCodeLines(command))}`);
   sections.push(wrap(`Settings, such as where the data lies: ${program} --help.`));
@@ -96,6 +96,24 @@ function twoColumns(lines: readonly (readonly [name: string, text: string])[]): 
     })
     .join('');
 }
+
+/** A command that can be copied and run however long it is. */
+function shellLines(command: string): string {
+  const continued = ' \\';
+  const lines: string[] = [];
+  let line = ' ';
+  for (const part of partsOf(command)) {
+    if (line.length + 1 + part.length + continued.length > width) {
+      lines.push(line + continued);
+      line = '   ';
+    }
+    line += ` ${part}`;
+  }
+  return `${[...lines, line].join('\n')}\n`;
+}
+
+/** A flag and its value, and a pipe and what it leads to, stay together. */
+const partsOf = (command: string): string[] => command.split(/(?<!(?:^| )(?:-\S+|[|>])) | (?=-\S)/);
 
 export function wrap(text: string, indent = ''): string {
   const lines: string[] = [];

@@ -74,13 +74,23 @@ describe('on a terminal', { timeout: 60_000 }, () => {
     expect(stdout).toMatch(
       /reading rows {2}\[#+\.*\] {2} *\d+ % {2}\d\S* [KM]iB of \d\S* [KM]iB {2}\d\S* [KM]iB\/s {2}\d\S* m?s left/,
     );
-    expect(stdout.split('\n').at(-4)).toMatch(/\r\p{Cc}\[K[^\r]*\r$/u);
+    const recovery = stdout.split('\n').find((line) => line.includes('Recovery line'));
+    expect(recovery).toMatch(/\r\p{Cc}\[KRecovery[^\r]*\r$/u);
     expect(stdout).toMatch(/Backup\S* \S*\d{8}T\d{6}Z-\w{6}\S* in /);
   });
 
   it('shows its progress where the terminal does not know how wide it is', async () => {
     const backup = onTerminal('backup create', { columns: 0 });
     expect(await backup.ended).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('reading rows') });
+  });
+
+  it('breaks no word at the edge of the terminal', async () => {
+    for (const command of ['backup create', 'status', 'restore plan latest', 'backup list', 'backup verify nonsense']) {
+      const { stdout } = await onTerminal(command, { columns: 50, env: { NO_COLOR: '1' } }).ended;
+      const wide = stdout.split('\r\n').filter((line) => line.length > 50 && line.trim().includes(' '));
+      expect(wide, command).toEqual([]);
+      expect(stdout.split('\r\n').length, command).toBeGreaterThan(2);
+    }
   });
 
   it.each([

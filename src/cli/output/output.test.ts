@@ -1,10 +1,73 @@
+import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Clock } from '#ports/clock.ts';
+import { Output } from './output.ts';
 import { ProgressPhases } from './progress-phases.ts';
 import { ProgressBar, ProgressLines, ProgressNotes } from './progress.ts';
 import { plainStyle } from './style.ts';
 import { formatFields, formatTable } from './table.ts';
 import { counted, formatCount, formatDuration, formatSize, formatTime } from './units.ts';
+
+describe('Output', () => {
+  const clock: Clock = { now: () => new Date(0), monotonicMs: () => 0, sleep: async () => {} };
+  const failure = new EnclaveManagerError('no-key', 'no key on this host opens any of it', {
+    hint: 'Use another host:\n  enclave-manager restore run latest --cluster-key sha256:0',
+  });
+
+  /** What is told, with and without a terminal of 30 columns. */
+  function told(facts: { readonly isTTY?: boolean; readonly columns?: number }): { stdout: string; stderr: string } {
+    const printed = { stdout: '', stderr: '' };
+    const stream = (name: 'stdout' | 'stderr') =>
+      Object.assign(
+        new Writable({
+          write: (bytes: Buffer, _, done) => {
+            printed[name] += bytes.toString();
+            done();
+          },
+        }),
+        facts,
+      );
+    const streams = { stdin: new PassThrough(), stdout: stream('stdout'), stderr: stream('stderr') };
+    const spelling = { program: './em', here: './em' };
+    const output = new Output(
+      streams,
+      { json: false, quiet: false, phases: false, yes: false, colour: false, spelling },
+      clock,
+    );
+    output.note('a note that is a little longer than thirty columns');
+    output.progress.note('and another that is longer than that');
+    output.warn('something is not as it should be');
+    output.failure(failure);
+    output.text('Label  a value that does not fit\n');
+    return printed;
+  }
+
+  it('breaks what it tells between words where a terminal would break it anywhere', () => {
+    expect(told({ isTTY: true, columns: 30 })).toEqual({
+      stderr: `a note that is a little longer
+than thirty columns
+and another that is longer
+than that
+Warning: something is not as
+it should be
+Error: no key on this host
+opens any of it
+Use another host:
+  ./em restore run latest --cluster-key sha256:0
+`,
+      stdout: 'Label  a value that does not\n       fit\n',
+    });
+  });
+
+  it('leaves lines whole for a file', () => {
+    const { stdout, stderr } = told({});
+    expect(stdout).toBe('Label  a value that does not fit\n');
+    expect(stderr).toContain(
+      'a note that is a little longer than thirty columns\nand another that is longer than that\n',
+    );
+  });
+});
 
 describe('units', () => {
   it.each([

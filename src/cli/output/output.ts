@@ -8,13 +8,16 @@ import { type Spelling, spellCommands } from './program-name.ts';
 import { ProgressPhases } from './progress-phases.ts';
 import { ProgressBar, ProgressLines, ProgressNotes, silentProgress } from './progress.ts';
 import { colourStyle, plainStyle, printable, printableLines, type Style } from './style.ts';
+import { wrapLines } from './wrap-lines.ts';
 
 /** The streams of the process; tests pass their own. */
 export interface Streams {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
-  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stdout: Printed;
+  readonly stderr: Printed;
 }
+
+type Printed = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
 export interface OutputOptions {
   readonly json: boolean;
@@ -48,8 +51,10 @@ export class Output {
     if (this.options.phases) return new ProgressPhases(write, clock);
     if (this.options.quiet) return silentProgress;
     if (this.options.json) return new ProgressNotes(write);
-    if (!this.#steersTerminal(this.#streams.stderr)) return new ProgressLines(write, clock);
-    return new ProgressBar(write, clock, () => this.#streams.stderr.columns || 80);
+    const { stderr } = this.#streams;
+    const fit = (text: string) => this.#fit(stderr, text);
+    if (!this.#steersTerminal(stderr)) return new ProgressLines(write, clock, fit);
+    return new ProgressBar(write, clock, () => columnsOf(stderr), fit);
   }
 
   /** For what goes to stdout. */
@@ -70,7 +75,15 @@ export class Output {
   }
 
   text(text: string): void {
-    this.#streams.stdout.write(this.#spell(text));
+    const { stdout } = this.#streams;
+    stdout.write(this.#fit(stdout, this.#spell(text)));
+  }
+
+  /** As wide as the terminal; a file has no width. */
+  #fit(stream: Printed, text: string): string {
+    if (stream.isTTY !== true) return text;
+    const { program, here, enrol } = this.options.spelling ?? asItIs;
+    return wrapLines(text, columnsOf(stream), [program, here, ...(enrol === undefined ? [] : [enrol])]);
   }
 
   #spell(text: string): string {
@@ -90,12 +103,11 @@ export class Output {
 
   /** A line beside the data. */
   note(message: string): void {
-    if (!this.options.quiet) this.#streams.stderr.write(`${printableLines(this.#spell(message))}\n`);
+    if (!this.options.quiet) this.#tell(printableLines(this.#spell(message)));
   }
 
   warn(message: string): void {
-    if (!this.options.quiet)
-      this.#streams.stderr.write(`${this.#errorStyle.warn('Warning:')} ${printableLines(message)}\n`);
+    if (!this.options.quiet) this.#tell(`${this.#errorStyle.warn('Warning:')} ${printableLines(message)}`);
   }
 
   failure(error: EnclaveManagerError): void {
@@ -105,9 +117,13 @@ export class Output {
       this.document({ error: { code: error.code, message: error.message, hint } });
       return;
     }
+    this.#tell(`${this.#errorStyle.bad('Error:')} ${printableLines(error.message)}`);
+    if (hint !== '') this.#tell(printableLines(hint));
+  }
+
+  #tell(text: string): void {
     const { stderr } = this.#streams;
-    stderr.write(`${this.#errorStyle.bad('Error:')} ${printableLines(error.message)}\n`);
-    if (hint !== '') stderr.write(`${printableLines(hint)}\n`);
+    stderr.write(`${this.#fit(stderr, text)}\n`);
   }
 
   /** Throws `usage` where a question could neither be asked nor is answered by `--yes`; for before the work begins. */
@@ -125,7 +141,7 @@ export class Output {
   async confirm(plan: string, question: string, signal: AbortSignal): Promise<void> {
     this.progress.end();
     const { stdin, stderr } = this.#streams;
-    if (!this.options.json) stderr.write(printableLines(plan));
+    if (!this.options.json) stderr.write(this.#fit(stderr, printableLines(plan)));
     if (this.options.yes) return;
     this.requireTerminal();
     const answer = await ask(stdin, stderr, `${printable(question)} [y/N] `, signal);
@@ -136,6 +152,8 @@ export class Output {
     }
   }
 }
+
+const columnsOf = ({ columns }: Printed): number => columns || 80;
 
 /** Resolves when the stream took it, so that no more than one piece is ever waiting. */
 async function writeAll(stream: NodeJS.WritableStream, bytes: Uint8Array): Promise<void> {

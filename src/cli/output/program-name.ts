@@ -2,7 +2,7 @@ import { basename, isAbsolute, join, relative } from 'node:path';
 
 const name = 'enclave-manager';
 const commandInText =
-  /(?<![\w./-])enclave-manager (?=(?:serve|status|backup|restore|node|keys|repository|database|audit|config)\b)/g;
+  /(?<![\w./-])enclave-manager (?=(?:serve|status|openability|backup|restore|node|keys|repository|database|audit|config)\b)/g;
 
 /**
  * How whoever started this process can start the next one. `script` is the program's first argument, `root` the

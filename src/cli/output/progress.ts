@@ -5,6 +5,9 @@ import { printable } from './style.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 type Write = (text: string) => void;
+/** Breaks what is longer than a line. */
+type Fit = (text: string) => string;
+const asItIs: Fit = (text) => text;
 
 export const silentProgress: Progress = { phase: () => {}, advance: () => {}, note: () => {}, end: () => {} };
 
@@ -36,13 +39,15 @@ export class ProgressBar implements Progress {
   readonly #write: Write;
   readonly #clock: Clock;
   readonly #columns: () => number;
+  readonly #fit: Fit;
   #meter: ProgressMeter | undefined;
   #drawnMs = -Infinity;
 
-  constructor(write: Write, clock: Clock, columns: () => number) {
+  constructor(write: Write, clock: Clock, columns: () => number, fit: Fit = asItIs) {
     this.#write = write;
     this.#clock = clock;
     this.#columns = columns;
+    this.#fit = fit;
   }
 
   phase(name: string, totalBytes?: number): void {
@@ -56,7 +61,7 @@ export class ProgressBar implements Progress {
   }
 
   note(message: string): void {
-    this.#write(`${clearLine}${printable(message)}\n`);
+    this.#write(`${clearLine}${this.#fit(printable(message))}\n`);
     this.#draw(true);
   }
 
@@ -106,12 +111,14 @@ const lineEveryMs = 10_000;
 export class ProgressLines implements Progress {
   readonly #write: Write;
   readonly #clock: Clock;
+  readonly #fit: Fit;
   #meter: ProgressMeter | undefined;
   #writtenMs = 0;
 
-  constructor(write: Write, clock: Clock) {
+  constructor(write: Write, clock: Clock, fit: Fit = asItIs) {
     this.#write = write;
     this.#clock = clock;
+    this.#fit = fit;
   }
 
   phase(name: string, totalBytes?: number): void {
@@ -128,7 +135,7 @@ export class ProgressLines implements Progress {
   }
 
   note(message: string): void {
-    this.#write(`${printable(message)}\n`);
+    this.#write(`${this.#fit(printable(message))}\n`);
   }
 
   end(): void {
