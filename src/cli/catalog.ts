@@ -1,18 +1,18 @@
-import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { type EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { parseBackupId } from '#model/identifiers.ts';
-import { unknownBecause } from '#model/unknown.ts';
+import { causeOf, unknownBecause, type UnknownCause } from '#model/unknown.ts';
 import type { Catalog } from '#operations/read-catalog.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Environment } from './environment.ts';
 
 export interface OpenedCatalog {
   readonly store: ObjectStore;
-  /** `undefined` on a host without a key: nothing is known to be authentic then. */
-  readonly keyring: OpenedKeyring | undefined;
+  /** Why nothing is known to be authentic, where this host has no key, or none that is proved. */
+  readonly keys: OpenedKeyring | EnclaveManagerError;
   readonly catalog: Catalog;
-  /** Something lies where backups do and is not listed, or backups that this host has seen are missing. */
+  /** An empty list does not mean that there is no backup: something lies there that is none, some were hidden, or nothing is proved. */
   readonly isDoubtful: boolean;
 }
 
@@ -20,30 +20,36 @@ export interface OpenedCatalog {
 const maxWarnings = 20;
 
 /** The backups of the repository, read without any database, and without a key where this host has none. */
-export async function openCatalog(environment: Environment): Promise<OpenedCatalog> {
+export async function openCatalog(environment: Environment, clusterKey: string | undefined): Promise<OpenedCatalog> {
   const { readCatalog } = await import('#operations/read-catalog.ts');
-  return await openWith(environment, readCatalog);
+  return await openWith(environment, clusterKey, readCatalog);
 }
 
 /** The same to look at: what this host read before, and the store lists unchanged, is not read again. */
-export async function lookAtCatalog(environment: Environment): Promise<OpenedCatalog> {
+export async function lookAtCatalog(environment: Environment, clusterKey: string | undefined): Promise<OpenedCatalog> {
   const { recallCatalog } = await import('#operations/recall-catalog.ts');
-  return await openWith(environment, (store, keyring) => recallCatalog(store, keyring, environment.catalogCache()));
+  return await openWith(environment, clusterKey, (store, keyring) =>
+    recallCatalog(store, keyring, environment.catalogCache()),
+  );
 }
 
 async function openWith(
   environment: Environment,
+  clusterKey: string | undefined,
   read: (store: ObjectStore, keyring: OpenedKeyring | undefined) => Promise<Catalog>,
 ): Promise<OpenedCatalog> {
   const store = await environment.store();
-  const keyring = await tryKeyring(environment, store);
+  const keys = await tryKeys(environment, store, clusterKey);
+  const keyring = isEnclaveManagerError(keys) ? undefined : keys;
+  if (isEnclaveManagerError(keys))
+    environment.output.warn(`whether anything below is authentic is ${unknownBecause(keys)}. ${keys.hint}`);
   const catalog = await read(store, keyring);
   for (const { path, reason } of catalog.rejected.slice(0, maxWarnings))
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
   const more = catalog.rejected.length - maxWarnings;
   if (more > 0) environment.output.warn(`${more} more objects are no backup of this cluster`);
   const areHidden = keyring !== undefined && (await warnOfHidden(environment, store, keyring, catalog));
-  return { store, keyring, catalog, isDoubtful: areHidden || catalog.rejected.length > 0 };
+  return { store, keys, catalog, isDoubtful: keyring === undefined || areHidden || catalog.rejected.length > 0 };
 }
 
 /** What was deleted is not in the list: only this host's memory knows of it. */
@@ -61,16 +67,52 @@ async function warnOfHidden(
   return hidden !== undefined;
 }
 
-async function tryKeyring(environment: Environment, store: ObjectStore): Promise<OpenedKeyring | undefined> {
-  const { openRepository } = await import('#operations/open-repository.ts');
+/** Nothing is taken for authentic that a restore would refuse for its keys; a key that a person named has to be that one. */
+async function tryKeys(
+  environment: Environment,
+  store: ObjectStore,
+  clusterKey: string | undefined,
+): Promise<OpenedKeyring | EnclaveManagerError> {
+  const { requireProvedKey } = await import('#operations/proved-key.ts');
+  const state = await environment.localState().read();
+  const opened = await openKeys(environment, store, clusterKey);
   try {
-    return (await openRepository(store, await environment.sealing())).keyring;
+    if (!isEnclaveManagerError(opened)) requireProvedKey(opened, state, store.location, clusterKey);
+    return opened;
   } catch (error) {
-    if (!isEnclaveManagerError(error, 'no-key') && !isEnclaveManagerError(error, 'sealing-unavailable')) throw error;
-    environment.output.warn(`whether anything below is authentic is ${unknownBecause(error)}. ${error.hint}`);
-    return undefined;
+    if (!isEnclaveManagerError(error) || clusterKey !== undefined) throw error;
+    return error;
   }
 }
+
+async function openKeys(
+  environment: Environment,
+  store: ObjectStore,
+  clusterKey: string | undefined,
+): Promise<OpenedKeyring | EnclaveManagerError> {
+  const { openRepository } = await import('#operations/open-repository.ts');
+  try {
+    return (await openRepository(store, await environment.sealing(), { clusterKey })).keyring;
+  } catch (error) {
+    if (!isEnclaveManagerError(error, 'no-key', 'sealing-unavailable')) throw error;
+    return error;
+  }
+}
+
+export const unknownOf = ({ keys }: OpenedCatalog): UnknownCause | null =>
+  isEnclaveManagerError(keys) ? causeOf(keys) : null;
+
+/** The keys of this host; throws why it has none that are proved. */
+export function requireKeyring({ keys }: OpenedCatalog): OpenedKeyring {
+  if (isEnclaveManagerError(keys)) throw keys;
+  return keys;
+}
+
+/** Of the commands that read backups without a database. */
+export const clusterKeyOption = {
+  flag: '--cluster-key <fingerprint>',
+  help: 'the key of the cluster, from a recovery line, where this host has not seen it',
+} as const;
 
 /** What a person typed as ID. */
 export const parseBackupChoice = (text: string | undefined): BackupId | 'latest' =>

@@ -8,6 +8,9 @@ export const countSchema = (z: Zod) => z.int().min(0);
 export const unknownSchema = (z: Zod, means: string) =>
   z.object({ code: z.string(), message: z.string(), hint: z.string() }).nullable().describe(means);
 
+export const whyUnproved =
+  'Why nothing here proves that the backup is authentic. Who opens it, and whether it was read back or tried, is unknown then.';
+
 export const backupIdSchema = (z: Zod) => z.string().regex(/^\d{8}T\d{6}Z-[0-9a-z]{6}$/);
 export const backupKindSchema = (z: Zod) => z.enum(['scheduled', 'manual', 'safety']);
 export const fingerprintSchema = (z: Zod) => z.string().startsWith('sha256:');

@@ -16,15 +16,22 @@ export function describeNewerKey(
 ): string | undefined {
   if (remembered === undefined || remembered.clusterKey === fingerprint) return undefined;
   if (!fingerprints.has(remembered.clusterKey)) return undefined;
-  return `this host has seen the cluster key ${remembered.clusterKey}; ${where} leads on to ${fingerprint}, which a host that was evicted meanwhile could have made as well`;
+  return `this host has seen the cluster key ${remembered.clusterKey}; ${where} leads on to ${fingerprint}, ${whoCouldHaveMadeIt}`;
 }
 
-/** Throws `usage` where this host has not seen the newest key. */
-export function refuseNewerKey(keyring: OpenedKeyring, remembered: NodeState | undefined, where: string): void {
+export const whoCouldHaveMadeIt = 'which a host that was evicted meanwhile could have made as well';
+
+/** Throws `usage` where this host has not seen the newest key. `otherwise` is what helps beside naming it. */
+export function refuseNewerKey(
+  keyring: OpenedKeyring,
+  remembered: NodeState | undefined,
+  where: string,
+  otherwise = 'Where a change of keys was interrupted beside a live database, start the manager first: it ends that.',
+): void {
   const message = describeNewerKey(keyring, remembered, where);
   if (message === undefined) return;
   throw new EnclaveManagerError('usage', message, {
-    hint: `${nameTheKey('--cluster-key FINGERPRINT')}. Where a change of keys was interrupted beside a live database, start the manager first: it ends that.`,
+    hint: `${nameTheKey('--cluster-key FINGERPRINT')}. ${otherwise}`,
   });
 }
 

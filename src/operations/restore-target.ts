@@ -17,6 +17,7 @@ import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
 import { refuseNewerKey } from './newer-key.ts';
 import { isWhole, newestKeyring, openRepository, type Repository } from './open-repository.ts';
+import { ofUnexpectedCluster, requireNamedKey } from './proved-key.ts';
 import { memoryOf } from './remember-node.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { readManifest } from './read-manifest.ts';
@@ -126,23 +127,9 @@ function checkFreshness(
 ): void {
   const remembered = memoryOf(keyring, state);
   if (state !== undefined && remembered === undefined && trust.clusterKey === undefined) {
-    throw new EnclaveManagerError(
-      'repository-foreign',
-      `this host belongs to cluster ${state.clusterId}, but ${store.location} to cluster ${keyring.clusterId}`,
-      {
-        hint: 'If this is meant, name the cluster by its key: --cluster-key FINGERPRINT',
-      },
-    );
+    throw ofUnexpectedCluster(keyring, state, store.location);
   }
-  if (trust.clusterKey !== undefined && trust.clusterKey !== keyring.fingerprint) {
-    throw new EnclaveManagerError(
-      'forged',
-      `the cluster key of ${store.location} is ${keyring.fingerprint}, not ${trust.clusterKey}`,
-      {
-        hint: 'Compare with the recovery line that every backup prints. If it differs, this is another cluster, or somebody forged it.',
-      },
-    );
-  }
+  if (trust.clusterKey !== undefined) requireNamedKey(keyring, trust.clusterKey, store.location);
   if (remembered === undefined && trust.clusterKey === undefined && !trust.confirmed) {
     throw new EnclaveManagerError(
       'usage',

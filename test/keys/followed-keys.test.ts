@@ -4,11 +4,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { keyringPath } from '#keys/keyring-paths.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { requireCurrentKeys } from '#operations/current-keys.ts';
-import { evictNode } from '#operations/evict-node.ts';
 import { finishImport } from '#operations/finish-import.ts';
-import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
+import { openCluster } from '#operations/open-cluster.ts';
 import { openRepository } from '#operations/open-repository.ts';
-import { planEviction } from '#operations/plan-key-change.ts';
 import { planRestore } from '#operations/plan-restore.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore, type RestoreOptions } from '#operations/restore.ts';
@@ -17,6 +15,7 @@ import { tendKeys } from '#operations/tend-keys.ts';
 import { saveSetting } from '#store/settings.ts';
 import { tablesOf } from '#store/tables.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
+import { makeEvictedForger, placeBucket } from '../fixtures/evicted-forger.ts';
 import { exportedSql } from '../fixtures/exporting.ts';
 import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts, withCluster } from '../fixtures/hosts.ts';
@@ -25,7 +24,6 @@ import { psqlUnavailable } from '../fixtures/psql.ts';
 import { replayWhole } from '../fixtures/replaying.ts';
 import { objectFile } from '../fixtures/repository.ts';
 import { confirmed, reopen } from '../fixtures/restoring.ts';
-import { addUsers } from '../fixtures/rows.ts';
 
 const context = makeContext();
 const unasked: RestoreOptions = { ...confirmed, trust: { confirmed: false } };
@@ -35,10 +33,6 @@ const naming = (clusterKey: string, atLeastSequence?: number): RestoreOptions =>
 });
 const secondEpoch = keyringPath({ type: 'epoch', epoch: 2 });
 
-/**
- * host-c was evicted by host-a while host-b was off. In a copy of the bucket from before, it changed the keys as well, under
- * the same names, and backed up what it liked.
- */
 describe('a bucket that an evicted host replaced by its own', () => {
   let host: TestHost;
   let second: TestHost;
@@ -46,42 +40,12 @@ describe('a bucket that an evicted host replaced by its own', () => {
   let [old, fresh, theirs]: BackupResult[] = [];
 
   beforeAll(async () => {
-    host = await makeHost();
-    const { cluster } = await openOrCreateCluster(context, host);
-    await addUsers(cluster.database, 5);
-    const [b, c] = (await enrolHosts(host, ['host-b', 'host-c'])) as [TestHost, TestHost];
-    second = b;
-    await withCluster(host, async (before) => {
-      old = await createBackup(context, before, { kind: 'manual' });
-    });
-    forged = temporaryDirectory();
-    cpSync(objectFile(host, ''), forged, { recursive: true });
-    await withCluster(host, async (before) => {
-      await evictNode(context, host, before, (await planEviction(before, 'host-c')).node);
-    });
-    await withCluster(host, async (after) => {
-      fresh = await createBackup(context, await tendKeys(context, host, after), { kind: 'manual' });
-    });
-    await cluster.database.close();
-    genuine = temporaryDirectory();
-    cpSync(objectFile(host, ''), genuine, { recursive: true });
-
-    const evicted = await makeHost({ directory: c.directory, repository: forged, liveName: freshDatabaseName() });
-    await restore(context, evicted, confirmed);
-    await withCluster(evicted, async (opened) => void (await rotateKeys(context, evicted, opened)));
-    await withCluster(evicted, async (opened) => {
-      await tablesOf(opened.database).updateTable('users').set({ display_name: 'Mallory' }).execute();
-      await createBackup(context, opened, { kind: 'manual' });
-      theirs = await createBackup(context, opened, { kind: 'manual' });
-    });
-    expect(new Set([old!.clusterKey, fresh!.clusterKey, theirs!.clusterKey]).size).toBe(3);
+    ({ host, second, genuine, forged, old, fresh, theirs } = await makeEvictedForger());
   }, 240_000);
 
   /** Puts a copy in the bucket's place, and says which document is there by then. */
   function place(copy: string): Buffer {
-    const bucket = objectFile(host, '');
-    rmSync(bucket, { recursive: true });
-    cpSync(copy, bucket, { recursive: true });
+    placeBucket(host, copy);
     return readFileSync(objectFile(host, secondEpoch));
   }
 

@@ -1,8 +1,8 @@
-import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
+import { backupArgument, clusterKeyOption, openCatalog, parseBackupChoice, requireKeyring } from '#cli/catalog.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatDuration, formatSize } from '#cli/output/units.ts';
-import { requireKeyring } from '#cli/require-keyring.ts';
 import { backupIdSchema, countSchema, timeSchema } from '#cli/schemas.ts';
 
 export const backupDrill = defineCommand({
@@ -15,6 +15,7 @@ the time it took, is stored in the repository: it is the proof that this backup 
 
 Needs the repository, the key of this host and free disk of about four times the data. Touches no other database.`,
   arguments: [backupArgument],
+  options: [clusterKeyOption],
   examples: [{ command: 'enclave-manager backup drill latest', means: 'prove that the newest backup can be restored' }],
   failures: [
     ...failuresOfOpening.repositoryWithKeys,
@@ -36,8 +37,8 @@ Needs the repository, the key of this host and free disk of about four times the
     const { drillBackup } = await import('#operations/drill-backup.ts');
     const { findBackup } = await import('#operations/read-catalog.ts');
     const choice = parseBackupChoice(input.arguments['ID']);
-    const opened = await openCatalog(environment);
-    const repository = { store: opened.store, keyring: await requireKeyring(environment, opened) };
+    const opened = await openCatalog(environment, readClusterKey(input));
+    const repository = { store: opened.store, keyring: requireKeyring(opened) };
     const { id } = findBackup(opened.catalog, choice).entry;
     return { result: await drillBackup(environment.context, repository, environment.scratchServers(), id) };
   },

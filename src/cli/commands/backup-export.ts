@@ -1,10 +1,10 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
+import { backupArgument, clusterKeyOption, openCatalog, parseBackupChoice, requireKeyring } from '#cli/catalog.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatSize } from '#cli/output/units.ts';
-import { requireKeyring } from '#cli/require-keyring.ts';
 import { backupIdSchema, countSchema } from '#cli/schemas.ts';
 import type { ExportedSql } from '#operations/export-sql.ts';
 import type { ByteSink } from '#ports/byte-sink.ts';
@@ -25,6 +25,7 @@ Needs the repository and the key of this host, no database.`,
   options: [
     { flag: '--format <format>', help: 'sql, the only one' },
     { flag: '--output <file>', help: 'the new file; standard output without it, or for -' },
+    clusterKeyOption,
   ],
   examples: [
     { command: 'enclave-manager backup export latest --format sql --output malbork.sql', means: 'into a file' },
@@ -33,7 +34,7 @@ Needs the repository and the key of this host, no database.`,
       means: 'into an empty database',
     },
   ],
-  failures: failuresOfOpening.repositoryWithKeys,
+  failures: [...failuresOfOpening.repositoryWithKeys, 'not-permitted'],
   result: (z) =>
     z.object({
       id: backupIdSchema(z),
@@ -46,11 +47,11 @@ Needs the repository and the key of this host, no database.`,
     }),
   run: async (environment, input) => {
     const output = readOptions(environment, input);
-    const choice = parseBackupChoice(input.arguments['ID']);
+    const wanted = { choice: parseBackupChoice(input.arguments['ID']), clusterKey: readClusterKey(input) };
     // Before the repository is read: a terminal or a taken name is known at once.
     const sink = output === null ? environment.output.dataSink({ onTerminal: isDash(input) }) : null;
     const exported =
-      output === null ? await exportTo(environment, choice, sink!) : await exportToFile(environment, choice, output);
+      output === null ? await exportTo(environment, wanted, sink!) : await exportToFile(environment, wanted, output);
     const { healed, ...facts } = exported;
     environment.output.note(readable);
     if (output === null) return {};
@@ -62,6 +63,11 @@ Needs the repository and the key of this host, no database.`,
   render: ({ id, output, tables, rows, bytes }, style) =>
     `${style.good('Wrote')} backup ${style.bold(id)} to ${output}: ${counted(rows, 'row')} of ${counted(tables, 'table')}, ${formatSize(bytes)}\n`,
 });
+
+interface Wanted {
+  readonly choice: ReturnType<typeof parseBackupChoice>;
+  readonly clusterKey: string | undefined;
+}
 
 const readable =
   'Anybody who has this export reads its names, events and hashes; the secrets in it are sealed. Keep it as you keep backups.';
@@ -82,14 +88,10 @@ function readOptions({ output }: Environment, { options }: Input): string | null
   });
 }
 
-async function exportToFile(
-  environment: Environment,
-  choice: ReturnType<typeof parseBackupChoice>,
-  path: string,
-): Promise<ExportedSql> {
+async function exportToFile(environment: Environment, wanted: Wanted, path: string): Promise<ExportedSql> {
   const file = await environment.createOutputFile(path);
   try {
-    const exported = await exportTo(environment, choice, file);
+    const exported = await exportTo(environment, wanted, file);
     await file.publish();
     environment.context.crashPoints.reach('export.published');
     return exported;
@@ -100,13 +102,13 @@ async function exportToFile(
 
 async function exportTo(
   environment: Environment,
-  choice: ReturnType<typeof parseBackupChoice>,
+  { choice, clusterKey }: Wanted,
   sink: ByteSink,
 ): Promise<ExportedSql> {
   const { findBackup } = await import('#operations/read-catalog.ts');
   const { exportSql } = await import('#operations/export-sql.ts');
-  const opened = await openCatalog(environment);
-  const repository = { store: opened.store, keyring: await requireKeyring(environment, opened) };
+  const opened = await openCatalog(environment, clusterKey);
+  const repository = { store: opened.store, keyring: requireKeyring(opened) };
   const { id } = findBackup(opened.catalog, choice).entry;
   return await exportSql(environment.context, repository, id, sink);
 }

@@ -1,11 +1,13 @@
+import type { UnknownCause } from '#model/unknown.ts';
 import type { CatalogEntry } from '#model/backup.ts';
-import { lookAtCatalog } from '#cli/catalog.ts';
+import { clusterKeyOption, lookAtCatalog, unknownOf } from '#cli/catalog.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { formatCount, formatSize, formatTime } from '#cli/output/units.ts';
 import { orUnknown } from '#cli/or-unknown.ts';
-import { listedBackupSchema } from '#cli/schemas.ts';
+import { listedBackupSchema, unknownSchema, whyUnproved } from '#cli/schemas.ts';
 
 export const backupList = defineCommand<ReturnType<typeof listed>[]>({
   noun: 'backup',
@@ -14,18 +16,22 @@ export const backupList = defineCommand<ReturnType<typeof listed>[]>({
   description: `Lists what lies in the repository: when each backup was taken, how much it holds, whether it was signed by
 this cluster, when it was read back, when a restore of it was last tried, and how many hosts can open it.
 
-Needs the repository only, no database. On a host without a key everything is shown as not known to be authentic:
-whether it was read back or tried, and who opens it, is then unknown too, though JSON has null and no host there.
+Needs the repository only, no database. On a host without a key, or where the cluster key is newer than what
+this host knows, everything is shown as not known to be authentic: JSON then says why in "unknown", and has null, or no host,
+for what that leaves unknown. --cluster-key names the key from the newest recovery line.
 Changes nothing in it; this host remembers what it read, and reads what is new or changed the next time.`,
+  options: [clusterKeyOption],
   examples: [
     { command: 'enclave-manager backup list', means: 'a table for people' },
     { command: 'enclave-manager backup list --json | jq -r ".[0].id"', means: 'the id of the newest backup' },
   ],
   failures: failuresOfOpening.repository,
-  result: (z) => z.array(listedBackupSchema(z)),
-  run: async (environment) => {
-    const opened = await orUnknown('which backups there are', async () => await lookAtCatalog(environment));
-    const result = opened.catalog.backups.map(({ entry }) => listed(entry));
+  result: (z) => z.array(listedBackupSchema(z).extend({ unknown: unknownSchema(z, whyUnproved) })),
+  run: async (environment, input) => {
+    const look = async () => await lookAtCatalog(environment, readClusterKey(input));
+    const opened = await orUnknown('which backups there are', look);
+    const unknown = unknownOf(opened);
+    const result = opened.catalog.backups.map(({ entry }) => listed(entry, unknown));
     return result.length === 0 && opened.isDoubtful ? { result, text: noneListed } : { result };
   },
   render: (backups, style) => {
@@ -50,8 +56,8 @@ Changes nothing in it; this host remembers what it read, and reads what is new o
 
 const noneListed = 'Whether there is a backup is unknown: see the warnings.\n';
 
-/** The fields of the contract, in its order. */
-function listed(entry: CatalogEntry) {
+/** The fields of the contract, in its order, and why they prove nothing. */
+function listed(entry: CatalogEntry, unknown: UnknownCause | null) {
   return {
     id: entry.id,
     kind: entry.kind,
@@ -65,6 +71,7 @@ function listed(entry: CatalogEntry) {
     verified: entry.verified,
     lastDrill: entry.lastDrill,
     openableBy: entry.openableBy,
+    unknown,
   };
 }
 

@@ -1,9 +1,11 @@
-import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { backupArgument, clusterKeyOption, openCatalog, parseBackupChoice, unknownOf } from '#cli/catalog.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields, formatTable } from '#cli/output/table.ts';
 import { counted, formatCount, formatSize, formatTime } from '#cli/output/units.ts';
-import { catalogEntrySchema, countSchema } from '#cli/schemas.ts';
+import { catalogEntrySchema, countSchema, unknownSchema, whyUnproved } from '#cli/schemas.ts';
 
 export const backupShow = defineCommand({
   noun: 'backup',
@@ -13,6 +15,7 @@ export const backupShow = defineCommand({
 
 Needs the repository only; the tables are encrypted, so they are shown on an enrolled host only. Changes nothing.`,
   arguments: [backupArgument],
+  options: [clusterKeyOption],
   examples: [
     { command: 'enclave-manager backup show latest', means: 'the newest backup' },
     { command: 'enclave-manager backup show 20261122T000000Z-k3f9q2 --json', means: 'one backup, as JSON' },
@@ -22,18 +25,20 @@ Needs the repository only; the tables are encrypted, so they are shown on an enr
     catalogEntrySchema(z).extend({
       tables: z.array(z.object({ name: z.string(), rows: countSchema(z), chunks: countSchema(z) })).nullable(),
       warnings: z.array(z.string()),
+      unknown: unknownSchema(z, whyUnproved),
     }),
   run: async (environment, input) => {
     const { findBackup } = await import('#operations/read-catalog.ts');
     const { readManifest } = await import('#operations/read-manifest.ts');
     const choice = parseBackupChoice(input.arguments['ID']);
-    const { store, keyring, catalog } = await openCatalog(environment);
+    const opened = await openCatalog(environment, readClusterKey(input));
+    const { store, keys, catalog } = opened;
     const { entry } = findBackup(catalog, choice);
     const { epochs, openableBy, ...facts } = entry;
-    const copied = { ...facts, epochs: [...epochs], openableBy: [...openableBy] };
-    if (keyring === undefined || !openableBy.includes(keyring.nodeId))
+    const copied = { ...facts, epochs: [...epochs], openableBy: [...openableBy], unknown: unknownOf(opened) };
+    if (isEnclaveManagerError(keys) || !openableBy.includes(keys.nodeId))
       return { result: { ...copied, tables: null, warnings: [] } };
-    const manifest = await readManifest(store, keyring, entry.id);
+    const manifest = await readManifest(store, keys, entry.id);
     const tables = manifest.tables.map(({ name, rows, chunks }) => ({ name, rows, chunks: chunks.length }));
     return { result: { ...copied, tables, warnings: [...manifest.warnings] } };
   },

@@ -1,9 +1,9 @@
-import { backupArgument, openCatalog, parseBackupChoice } from '#cli/catalog.ts';
+import { backupArgument, clusterKeyOption, openCatalog, parseBackupChoice, requireKeyring } from '#cli/catalog.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { counted, formatSize } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, timeSchema } from '#cli/schemas.ts';
-import { requireKeyring } from '#cli/require-keyring.ts';
 
 export const backupVerify = defineCommand({
   noun: 'backup',
@@ -14,6 +14,7 @@ in the repository. Chunks found damaged are stored anew by the next backup.
 
 Needs the repository and the key of this host, no database. Reads as much as the backup is large; a drill proves more.`,
   arguments: [backupArgument],
+  options: [clusterKeyOption],
   examples: [{ command: 'enclave-manager backup verify latest', means: 'read the newest backup back' }],
   failures: [...failuresOfOpening.repositoryWithKeys, 'not-permitted'],
   result: (z) =>
@@ -28,8 +29,8 @@ Needs the repository and the key of this host, no database. Reads as much as the
     const { findBackup } = await import('#operations/read-catalog.ts');
     const { refuseLost, verifyBackups } = await import('#operations/verify-backup.ts');
     const choice = parseBackupChoice(input.arguments['ID']);
-    const opened = await openCatalog(environment);
-    const repository = { store: opened.store, keyring: await requireKeyring(environment, opened) };
+    const opened = await openCatalog(environment, readClusterKey(input));
+    const repository = { store: opened.store, keyring: requireKeyring(opened) };
     const { id } = findBackup(opened.catalog, choice).entry;
     const verification = await verifyBackups(environment.context, repository, [id]);
     refuseLost(verification);
