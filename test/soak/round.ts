@@ -6,6 +6,7 @@ import { enrol } from './enrol.ts';
 import { newHost, sealingOf } from './hosts.ts';
 import { checkPromises } from './invariants.ts';
 import type { Journal } from './journal.ts';
+import { naming } from './operations/backups.ts';
 import { enrolHost } from './operations/hosts.ts';
 import { allDone, availableOperations } from './operations/operations.ts';
 import type { Operation } from './operations/operation.ts';
@@ -153,7 +154,11 @@ async function heal(world: World, chance: Chance): Promise<void> {
   const host = world.anyEnrolled(chance);
   for (const { id } of model.backups.values()) {
     const lost = repository.lostChunks(id);
-    requireExit(await world.run(host, ['backup', 'verify', id]), [lost.length === 0 ? 0 : 20], `backup verify ${id}`);
+    requireExit(
+      await world.run(host, ['backup', 'verify', id, ...naming(world)]),
+      [lost.length === 0 ? 0 : 20],
+      `backup verify ${id}`,
+    );
     lost.forEach((chunk) => model.foundLost.add(chunk));
   }
   await checkPromises(world);

@@ -46,10 +46,14 @@ async function readBack(world: World, chance: Chance, verb: 'verify' | 'drill') 
   const { model, repository } = world;
   const backup = chooseBackup(world, chance);
   const lost = repository.lostChunks(backup.id);
-  const outcome = await world.run(world.anyEnrolled(chance), ['backup', verb, wordFor(world, backup, chance)], {
-    fault: drawFault(chance, []),
-    clockOffsetMs: drawClockOffset(chance),
-  });
+  const outcome = await world.run(
+    world.anyEnrolled(chance),
+    ['backup', verb, wordFor(world, backup, chance), ...naming(world)],
+    {
+      fault: drawFault(chance, []),
+      clockOffsetMs: drawClockOffset(chance),
+    },
+  );
   requireExit(
     outcome,
     [lost.length === 0 ? 0 : 20],
@@ -93,6 +97,10 @@ export function chooseBackup(world: World, chance: Chance): ModelBackup {
 
 export const wordFor = (world: World, backup: ModelBackup, chance: Chance): string =>
   backup === latestBackup(world) && chance.integer(1, 2) === 1 ? 'latest' : backup.id;
+
+/** Whichever host it is need not have seen the newest key. */
+export const naming = ({ model: { clusterKey } }: World): string[] =>
+  clusterKey === undefined ? [] : ['--cluster-key', clusterKey];
 
 /** After a kill either time goes by, or the next command meets the lease. */
 export async function afterLease(world: World, outcome: Outcome, chance: Chance): Promise<void> {

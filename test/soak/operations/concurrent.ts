@@ -3,7 +3,7 @@ import type { Expectation } from '../invariants.ts';
 import { stateOf, type State } from '../state.ts';
 import { writes } from '../writes.ts';
 import { requireExit, type Outcome, type World } from '../world.ts';
-import { afterLease, chooseBackup } from './backups.ts';
+import { afterLease, chooseBackup, naming } from './backups.ts';
 import type { Operation } from './operation.ts';
 
 /** Two commands on the cluster at the same time: the lease lets one do its work, or both one after the other. */
@@ -41,7 +41,7 @@ function drawCommand(world: World, chance: Chance): Drawn {
   const code = world.repository.isRestorable(backup.id) ? 0 : 20;
   return chance.oneOf<Drawn>([
     { words: ['backup', 'create'], codes: [0], states: [] },
-    { words: ['backup', 'verify', backup.id], codes: [code], states: [] },
+    { words: ['backup', 'verify', backup.id, ...naming(world)], codes: [code], states: [] },
     {
       words: ['restore', 'run', backup.id, '--yes', '--cluster-key', world.model.clusterKey!],
       codes: [code],

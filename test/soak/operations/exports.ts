@@ -9,7 +9,7 @@ import { requireSame } from '../proof.ts';
 import { isAuditPrefix, readState } from '../state.ts';
 import { require } from '../violation.ts';
 import { requireExit, type World } from '../world.ts';
-import { chooseBackup, wordFor } from './backups.ts';
+import { chooseBackup, naming, wordFor } from './backups.ts';
 import type { Operation } from './operation.ts';
 
 /** A backup as SQL, replayed by psql into an empty database, whole or cut off, and what the manager makes of it. */
@@ -22,7 +22,16 @@ export const exportAndImport: Operation = {
     const lost = world.repository.lostChunks(backup.id);
     const file = join(world.directory, 'export.sql');
     rmSync(file, { force: true });
-    const words = ['backup', 'export', wordFor(world, backup, chance), '--format', 'sql', '--output', file];
+    const words = [
+      'backup',
+      'export',
+      wordFor(world, backup, chance),
+      '--format',
+      'sql',
+      '--output',
+      file,
+      ...naming(world),
+    ];
     const host = world.anyEnrolled(chance);
     const outcome = await world.run(host, words, { fault: drawFault(chance, ['export'], 3_000) });
     requireExit(

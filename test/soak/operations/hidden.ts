@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { require } from '../violation.ts';
 import { requireExit } from '../world.ts';
+import { naming } from './backups.ts';
 import type { Operation } from './operation.ts';
 
 /** The newest manifest is not there: a host that has seen it must not take an older backup for the newest. */
@@ -58,7 +59,11 @@ export const loseMarker: Operation = {
       );
       requireExit(await world.run(host, ['status']), [1], 'status without the marker');
       const code = world.repository.isRestorable(backup.id) ? 0 : 20;
-      requireExit(await world.run(host, ['backup', 'verify', backup.id]), [code], 'backup verify without the marker');
+      requireExit(
+        await world.run(host, ['backup', 'verify', backup.id, ...naming(world)]),
+        [code],
+        'backup verify without the marker',
+      );
     } finally {
       rmSync(file, { force: true });
       writeFileSync(file, bytes, { mode: 0o600 });
