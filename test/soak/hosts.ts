@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSoftwareSealing } from '#adapters/software/software-sealing.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
@@ -40,11 +40,25 @@ export function newHost(directory: string, name: string, site: string): SoakHost
     keyFile: join(keyDirectory, 'host.key'),
     standing: 'outsider',
     get remembers() {
-      return existsSync(join(dataDirectory, 'state', 'node.json'));
+      return existsSync(memoryFile(dataDirectory));
     },
     serving: undefined,
   };
 }
+
+const memoryFile = (dataDirectory: string): string => join(dataDirectory, 'state', 'node.json');
+
+/** What a host has seen of its cluster. */
+export interface HostMemory {
+  readonly clusterKey?: string;
+  readonly highestSequence: number;
+  readonly highestMembership: number;
+}
+
+const nothing: HostMemory = { highestSequence: 0, highestMembership: 0 };
+
+export const memoryOf = ({ dataDirectory, remembers }: SoakHost): HostMemory =>
+  remembers ? { ...nothing, ...(JSON.parse(readFileSync(memoryFile(dataDirectory), 'utf8')) as object) } : nothing;
 
 export const sealingOf = (host: SoakHost): Sealing =>
   createSoftwareSealing({ keyFile: host.keyFile, keyExpected: false, randomness: systemRandomness });

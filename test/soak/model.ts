@@ -22,6 +22,8 @@ export interface Model {
   readonly doomed: Set<string>;
   /** Chunks that a verification found lost. No backup that needs one may be shown as verified. */
   readonly foundLost: Set<string>;
+  /** Backups that somebody gave up when the keys changed: their manifests lie there and are none. */
+  readonly disowned: Set<string>;
   clusterKey: string | undefined;
 }
 
@@ -31,5 +33,6 @@ export const newModel = (): Model => ({
   replaced: new Map(),
   doomed: new Set(),
   foundLost: new Set(),
+  disowned: new Set(),
   clusterKey: undefined,
 });

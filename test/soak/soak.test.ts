@@ -20,8 +20,17 @@ describe('the long run, cut short', { timeout: 1_800_000 }, () => {
     expect(violation?.message).toBeUndefined();
     const done = availableOperations.map(({ name }) => [name, tally.of(`operation: ${name}`) > 0]);
     expect(Object.fromEntries(done)).toEqual(Object.fromEntries(availableOperations.map(({ name }) => [name, true])));
-    const faults = ['SIGKILL', 'SIGSTOP', 'database destroyed', 'PostgreSQL killed', 'object', 'host lost'];
-    for (const what of [...faults.map((name) => `fault: ${name}`), 'restored and compared', 'refused: outsider'])
+    const faults = [
+      'SIGKILL',
+      'SIGSTOP',
+      'database destroyed',
+      'PostgreSQL killed',
+      'object',
+      'host lost',
+      'membership hidden',
+    ];
+    const refused = ['outsider', 'new keys while backups are hidden'].map((name) => `refused: ${name}`);
+    for (const what of [...faults.map((name) => `fault: ${name}`), 'restored and compared', 'planted: ', ...refused])
       expect(tally.of(what), what).toBeGreaterThan(0);
   });
 

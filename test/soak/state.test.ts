@@ -5,6 +5,7 @@ const state: State = {
   tables: { servers: '2 rows 00', settings: '1 rows 01' },
   audit: { position: 6, hash: '04' },
   incarnation: '1 af',
+  unreadable: [],
 };
 
 describe('the state of a database', () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
+import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import { openColumn } from '#keys/sealed-column.ts';
 import type { Database } from '#ports/database.ts';
@@ -17,6 +18,14 @@ export interface State {
   readonly audit: { readonly position: number; readonly hash: string };
   /** Changes with every restore and rollback. */
   readonly incarnation: string;
+  /** Sealed values that do not open, because somebody else wrote them. */
+  readonly unreadable: readonly SealedPlace[];
+}
+
+export interface SealedPlace {
+  readonly table: string;
+  readonly column: string;
+  readonly key: string;
 }
 
 /** Written by the program, and by a restore brought to the state of today. */
@@ -48,9 +57,10 @@ export async function stateOf(queries: Queries, keyring: OpenedKeyring): Promise
   const tables: Record<string, string> = {};
   for (const table of backedUpTables(loadMigrations().length).filter((name) => !ownTables.includes(name)))
     tables[table] = await digestTable(queries, table);
-  tables['sealed secrets'] = await digestSecrets(queries, keyring);
+  const { digest, unreadable } = await digestSecrets(queries, keyring);
+  tables['sealed secrets'] = digest;
   const { number, random } = cluster.incarnation;
-  return { tables, audit: await readAuditHead(queries), incarnation: `${number} ${random}` };
+  return { tables, audit: await readAuditHead(queries), incarnation: `${number} ${random}`, unreadable };
 }
 
 async function digestTable(queries: Queries, table: string): Promise<string> {
@@ -63,18 +73,35 @@ async function digestTable(queries: Queries, table: string): Promise<string> {
 }
 
 /** A database that was replaced before the keys changed is sealed under those of its time, which its readers refuse. */
-async function digestSecrets(queries: Queries, keyring: OpenedKeyring): Promise<string> {
+async function digestSecrets(
+  queries: Queries,
+  keyring: OpenedKeyring,
+): Promise<{ readonly digest: string; readonly unreadable: readonly SealedPlace[] }> {
   const opened: string[] = [];
+  const unreadable: SealedPlace[] = [];
   for (const { table, column, key } of stored.filter((each) => each.table in sealedColumns)) {
     const { rows } = await sql<{ key: string; sealed: Buffer }>`
       SELECT ${sql.ref(key)} AS key, ${sql.ref(column)} AS sealed FROM ${sql.table(table)}
        WHERE ${sql.ref(column)} IS NOT NULL`.execute(queries);
     for (const row of rows) {
-      const secret = openColumn(keyring, { table, column, key: row.key }, row.sealed);
-      opened.push(`${table} ${row.key} ${secret.toString('hex')}`);
+      const place = { table, column, key: row.key };
+      const secret = openOrUndefined(keyring, place, row.sealed);
+      if (secret === undefined) unreadable.push(place);
+      // What does not open has to stay as it is.
+      opened.push(`${table} ${row.key} ${secret?.toString('hex') ?? `planted ${row.sealed.toString('hex')}`}`);
     }
   }
-  return `${opened.length} secrets ${createHash('sha256').update(opened.toSorted().join('\n')).digest('hex')}`;
+  const all = createHash('sha256').update(opened.toSorted().join('\n')).digest('hex');
+  return { digest: `${opened.length} secrets ${all}`, unreadable };
+}
+
+function openOrUndefined(keyring: OpenedKeyring, place: SealedPlace, sealed: Buffer): Buffer | undefined {
+  try {
+    return openColumn(keyring, place, sealed);
+  } catch (error) {
+    if (isEnclaveManagerError(error, 'damaged', 'forged')) return undefined;
+    throw error;
+  }
 }
 
 /** Tables that differ, for people; empty: the same data. */

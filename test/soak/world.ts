@@ -209,14 +209,20 @@ export class World {
     const isLive = name === this.place.liveName;
     if (isLive) this.leaseMayBeHeld = false;
     if (isLive && this.model.live === undefined) return;
+    const past = `expires_at = now() - INTERVAL '1 second'`;
+    await this.runScript(
+      `UPDATE leases SET ${past} WHERE holder IS NOT NULL;
+       UPDATE maintenance SET ${past} WHERE maintenance_id IS NOT NULL`,
+      name,
+    );
+  }
+
+  /** Statements past the program, as of somebody who may write every row. */
+  async runScript(statements: string, name: string = this.place.liveName): Promise<void> {
     await this.place.withServer(async (server) => {
       const database = server.open(name, { connections: 1 });
       try {
-        const past = `expires_at = now() - INTERVAL '1 second'`;
-        await database.runScript(
-          `UPDATE leases SET ${past} WHERE holder IS NOT NULL;
-           UPDATE maintenance SET ${past} WHERE maintenance_id IS NOT NULL`,
-        );
+        await database.runScript(statements);
       } finally {
         await database.close();
       }

@@ -5,7 +5,8 @@ import type { Operation } from './operation.ts';
 /** Somebody, or a disk, damages an object in the repository, and nobody is told. */
 export const damageObject: Operation = {
   name: 'damage an object',
-  weight: ({ model }) => (model.backups.size > 1 ? 5 : 0),
+  // What is lost while there is no database nothing brings back, and the rest of the round would restore nothing.
+  weight: ({ model }) => (model.backups.size > 1 && model.live !== undefined ? 5 : 0),
   run: async (world, chance) => {
     const latest = latestBackup(world);
     const objects =

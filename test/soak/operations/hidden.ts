@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { memoryOf } from '../hosts.ts';
 import { require } from '../violation.ts';
 import { requireExit } from '../world.ts';
 import { naming } from './backups.ts';
@@ -12,7 +13,7 @@ export const hideNewest: Operation = {
   run: async (world, chance) => {
     const newest = [...world.model.backups.values()].toSorted((a, b) => b.sequence - a.sequence)[0]!;
     const host = chance.oneOf(world.enrolled());
-    const seen = rememberedSequence(host.dataDirectory);
+    const seen = memoryOf(host).highestSequence;
     const file = world.repository.manifestFile(newest.id);
     const aside = join(world.directory, 'hidden-manifest');
     renameSync(file, aside);
@@ -28,17 +29,6 @@ export const hideNewest: Operation = {
     return {};
   },
 };
-
-function rememberedSequence(dataDirectory: string): number {
-  try {
-    const state = JSON.parse(readFileSync(join(dataDirectory, 'state/node.json'), 'utf8')) as {
-      highestSequence: number;
-    };
-    return state.highestSequence;
-  } catch {
-    return 0;
-  }
-}
 
 /** Without the owner's marker nothing is written, and everything can be read. */
 export const loseMarker: Operation = {

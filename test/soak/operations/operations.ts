@@ -5,12 +5,14 @@ import { damageObject } from './damage.ts';
 import { destroyDatabase } from './disasters.ts';
 import { exportAndImport } from './exports.ts';
 import { fillDisk } from './full-disk.ts';
+import { changeKeysBesideHidden, hideMemberships } from './hidden-keys.ts';
 import { hideNewest, loseKeyringDocument, loseMarker } from './hidden.ts';
 import { enrolHost, loseDisk, loseHost } from './hosts.ts';
 import { askStatus } from './status.ts';
 import type { Operation } from './operation.ts';
 import { evictHost, rotateKeys } from './keys.ts';
 import { refuseOutsider } from './outsiders.ts';
+import { plantRows } from './plant-rows.ts';
 import { letTimePass, pruneBackups } from './prune.ts';
 import { restoreCleanup, restoreRollback, restoreRun } from './restores.ts';
 import { serveKill, servePause, serveResume, serveStart, serveStop } from './servers.ts';
@@ -51,6 +53,9 @@ const operations: readonly Operation[] = [
   hideNewest,
   loseMarker,
   loseKeyringDocument,
+  plantRows,
+  hideMemberships,
+  changeKeysBesideHidden,
 ];
 
 export const availableOperations = operations.filter(({ unavailable }) => unavailable === undefined);

@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Chance } from '../../../demo/contents/chance.ts';
 import { drawClockOffset, drawFault } from '../faults.ts';
-import type { SoakHost } from '../hosts.ts';
+import { memoryOf, type SoakHost } from '../hosts.ts';
 import type { Expectation } from '../invariants.ts';
 import type { Model, ModelBackup } from '../model.ts';
 import { requireServing } from '../serving.ts';
@@ -42,7 +40,7 @@ export const restoreRun: Operation = {
   },
 };
 
-async function afterRestore(
+export async function afterRestore(
   world: World,
   outcome: Outcome,
   { states }: ModelBackup,
@@ -69,14 +67,11 @@ async function afterRestore(
  */
 function trustOf(world: World, host: SoakHost, chance: Chance): { words: string[]; suffices: boolean } {
   const key = world.model.clusterKey;
-  const suffices = host.remembers && (world.model.live !== undefined || rememberedKey(host) === key);
+  const suffices = host.remembers && (world.model.live !== undefined || memoryOf(host).clusterKey === key);
   if (key === undefined || (suffices && chance.integer(1, 2) === 1)) return { words: [], suffices };
   if (!suffices && chance.integer(1, 4) === 1) return { words: [], suffices: false };
   return { words: ['--cluster-key', key], suffices: true };
 }
-
-const rememberedKey = (host: SoakHost): string =>
-  (JSON.parse(readFileSync(join(host.dataDirectory, 'state/node.json'), 'utf8')) as { clusterKey: string }).clusterKey;
 
 export const restoreRollback: Operation = {
   name: 'restore rollback',
