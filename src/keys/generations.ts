@@ -36,6 +36,8 @@ export interface KeyHistory {
   readonly acceptedPast: ReadonlySet<string>;
   /** Nodes that any of these epochs leaves out: for ever, whatever memberships name them. */
   readonly evicted: ReadonlySet<NodeId>;
+  /** Those that no evicted node could open, ascending: the newest, and before it back to the last eviction. */
+  readonly epochsSinceEviction: readonly number[];
 }
 
 export function newGeneration(keyGeneration: number, verifyKey: Buffer): Generation {
@@ -186,7 +188,17 @@ function historyBehind(newest: EpochRecord, byGeneration: RecordIndex): KeyHisto
     epochs.set(later.payload.epoch, later);
   }
   const evicted = new Set([...epochs.values()].flatMap(({ payload }) => payload.evicted ?? []));
-  return { newest, generations, epochs, acceptedPast, evicted };
+  return { newest, generations, epochs, acceptedPast, evicted, epochsSinceEviction: sinceEviction(epochs) };
+}
+
+/** Earlier releases did not say whom an epoch leaves out. */
+function sinceEviction(epochs: ReadonlyMap<number, EpochRecord>): number[] {
+  const since: number[] = [];
+  for (const [epoch, { payload }] of [...epochs].toSorted(([a], [b]) => b - a)) {
+    since.unshift(epoch);
+    if (payload.evicted?.length !== 0) break;
+  }
+  return since;
 }
 
 function contradiction(records: readonly EpochRecord[]): EnclaveManagerError {

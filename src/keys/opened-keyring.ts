@@ -40,6 +40,8 @@ export interface OpenedKeyring {
   readonly newestEpoch: number;
   /** Nodes that any authentic epoch leaves out: none of them is a member ever again, whatever memberships are left. */
   readonly evicted: ReadonlySet<NodeId>;
+  /** Epochs that no evicted node could open, ascending: the newest, and before it back to the last eviction. */
+  readonly epochsSinceEviction: readonly number[];
   /** The cluster key generation inside this host's sealed credential. */
   readonly sealedGeneration: number;
   /** The generation that signed a member's credential: lower than the newest until the node has resealed it. */
@@ -135,6 +137,7 @@ export function assembleKeyring(parts: KeyringParts): OpenedKeyring {
     epochs: [...history.epochs.keys()].toSorted((a, b) => a - b),
     newestEpoch: newest.payload.epoch,
     evicted: history.evicted,
+    epochsSinceEviction: history.epochsSinceEviction,
     sealedGeneration: parts.sealedGeneration,
     credentialGeneration: (node) =>
       parts.credentialGenerations.get(membership.nodes.find((member) => member.nodeId === node)?.credentialId ?? ''),

@@ -130,7 +130,10 @@ async function listedLives({ store }: Host, keyring: OpenedKeyring): Promise<Inc
   return backups.map(({ entry }) => entry.incarnation);
 }
 
-/** As after an import, but for what only a backup knows: nothing is sealed anew, and there is no record of a restore. */
+/**
+ * As after an import, but for what only a backup knows: secrets are sealed anew only where this life of the database began
+ * under earlier keys that no evicted host knows, and there is no record of a restore.
+ */
 async function begin(
   context: OperationContext,
   database: Database,
@@ -142,8 +145,10 @@ async function begin(
   if (cluster?.clusterId !== keyring.clusterId)
     throw new EnclaveManagerError('lease-held', `the rows of "${database.name}" were replaced meanwhile`);
   const incarnation = nextIncarnation([cluster.incarnation, ...seen], context.randomness.bytes(8));
+  // First: the seal is in one of these.
+  const accepted = await epochsOfItsLife(database, queries, keyring);
   await resetEphemeralTables(queries);
-  const options = { accepted: [], refused: 'leave' } as const;
+  const options = { accepted, refused: 'leave' } as const;
   const { left } = await resealColumns(queries, keyring, options, context.randomness);
   noteLeft(context, left);
   await replaceKeyringDocuments(queries, keyring.documents);
@@ -156,4 +161,14 @@ async function begin(
   const event = { type: 'RESTORE', action: 'database accepted', actor, subject: keyring.clusterId, details } as const;
   await appendAuditEvent(queries, event, context);
   return incarnation;
+}
+
+/** Where the keys were changed with another database, and nobody was evicted, its secrets are as good as its seal. */
+async function epochsOfItsLife(
+  database: Database,
+  queries: Queries,
+  keyring: OpenedKeyring,
+): Promise<readonly number[]> {
+  const earlier = keyring.epochsSinceEviction;
+  return (await isLifeSealed(database, queries, keyring, earlier)) ? earlier : [];
 }

@@ -14,6 +14,7 @@ import type { Cluster, Host, OperationContext } from './context.ts';
 import type { KeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
 import { refuseHidden } from './hidden-backups.ts';
+import { refuseOlderLife } from './newer-life.ts';
 import { publishMembership } from './publish-membership.ts';
 import { readCatalog } from './read-catalog.ts';
 import { rememberedSequence } from './remember-sequence.ts';
@@ -35,13 +36,18 @@ export interface AcceptedLoss {
   readonly atLeastSequence?: number;
 }
 
-/** A backup that is hidden now would not be on the list of what counts, and so never be one again. */
+/**
+ * A backup that is hidden now would not be on the list of what counts, and so never be one again. And with keys that another
+ * database of this cluster changed, the live one opens no more.
+ */
 async function refuseMissingBackups(
   cluster: Cluster & { readonly store: ObjectStore },
   { atLeastSequence }: AcceptedLoss,
 ): Promise<void> {
   const { store, keyring } = cluster;
-  const { highestSequence: newest } = await readCatalog(store, keyring);
+  const catalog = await readCatalog(store, keyring);
+  await refuseOlderLife(cluster, catalog);
+  const { highestSequence: newest } = catalog;
   refuseHidden(
     { where: store.location, newest, existed: atLeastSequence ?? (await rememberedSequence(cluster)) },
     `Put the missing backups back: with new keys they would never count again. To lose them: --at-least-sequence ${newest}.`,
@@ -68,10 +74,11 @@ export async function beginAdvance(
   }
   // Sealed anew, it would count from then on; and once the new keys are committed there is no way back.
   await requireCurrentColumns(database.queries, keyring);
-  context.progress.phase('reading what the cluster has signed');
-  const acceptedPast = await readAcceptedPast(context, store, keyring);
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const epoch = await freeEpoch(store, database, keyring, fence);
+    context.progress.phase('reading what the cluster has signed');
+    // Each time: who took the name of the last attempt may have backed up before.
+    const acceptedPast = await readAcceptedPast(context, store, keyring);
     const documents = await keyring.newGeneration({ epoch, evicted, acceptedPast }, context);
     if (await commit(context, { store, database }, documents, fence)) return;
   }

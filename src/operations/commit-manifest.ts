@@ -6,6 +6,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Lease } from '#store/held-lease.ts';
 import type { BackupAge } from './backup-age.ts';
 import type { Cluster, OperationContext } from './context.ts';
+import { closeBegunEpochs } from './store-keys.ts';
 
 /** From here on the backup exists. Only a holder of the live lease may do this, and not long after it looked at the repository. */
 export async function commitManifest(
@@ -28,16 +29,24 @@ export async function commitManifest(
   }
   context.crashPoints.reach('backup.manifest-written');
   await lease.assertHeld().catch(async (error: unknown) => {
-    throw isEnclaveManagerError(error, 'lease-held') ? await withdrawn(store, manifest.summary.id) : error;
+    throw isEnclaveManagerError(error, 'lease-held') ? await withdrawn(store, manifest.summary.id, lostLease) : error;
+  });
+  // Another database of this cluster has a lease of its own, and may have changed the keys.
+  await closeBegunEpochs(store, cluster.keyring, { check: () => lease.assertHeld() }).catch(async (error: unknown) => {
+    throw isEnclaveManagerError(error, 'lease-held')
+      ? await withdrawn(store, manifest.summary.id, error.message)
+      : error;
   });
 }
+
+const lostLease = 'its lease was lost already, as after this process or the network stood still';
 
 /**
  * The manifest took effect when somebody else had the lease: had he changed the keys, and listed before what counts with
  * them, it would be of no use to anybody. Prune copes with what is left where this user may not delete.
  */
-async function withdrawn(store: ObjectStore, id: BackupId): Promise<EnclaveManagerError> {
-  const why = `backup ${id} was written when its lease was lost already, as after this process or the network stood still`;
+async function withdrawn(store: ObjectStore, id: BackupId, because: string): Promise<EnclaveManagerError> {
+  const why = `backup ${id} was written when it did not count any more: ${because}`;
   try {
     await store.delete(manifestPath(id));
   } catch (error) {

@@ -1,5 +1,6 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix, manifestPath } from '#format/layout.ts';
+import type { CatalogEntry } from '#model/backup.ts';
 import { backupOfNewerLife } from '#model/incarnation.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import { readCluster } from '#store/cluster.ts';
@@ -16,8 +17,7 @@ export async function describeNewerLife(
   catalog: Catalog,
 ): Promise<string | undefined> {
   const row = await readCluster(database.queries);
-  const authentic = catalog.backups.map(({ entry }) => entry).filter((entry) => entry.authentic === true);
-  const newer = row && backupOfNewerLife(row.incarnation, authentic);
+  const newer = row && backupOfNewerLife(row.incarnation, livesBackedUp(catalog));
   if (newer === undefined) return undefined;
   const { id, startedAt, engine, incarnation } = newer;
   return (
@@ -25,6 +25,17 @@ export async function describeNewerLife(
     `${incarnation.number}, the database "${server.liveName}" at ${server.location} has ${row?.incarnation.number}`
   );
 }
+
+/** Whether a restore or an import began the life of this database and no backup of it is there yet: it may be a try. */
+export async function isUnsavedLife({ database }: Pick<Cluster, 'database'>, catalog: Catalog): Promise<boolean> {
+  const live = (await readCluster(database.queries))?.incarnation;
+  const lives = livesBackedUp(catalog).map(({ incarnation }) => incarnation);
+  return live !== undefined && live.number > 1 && !lives.some(({ random }) => random === live.random);
+}
+
+/** A safety backup says nothing: it is taken of what is about to be replaced, a try too. */
+const livesBackedUp = ({ backups }: Catalog): CatalogEntry[] =>
+  backups.map(({ entry }) => entry).filter(({ authentic, kind }) => authentic === true && kind !== 'safety');
 
 /** Throws `superseded` where another database lives on with this cluster's data: `latest` would mean now one, now the other. */
 export async function refuseOlderLife(cluster: Pick<Cluster, 'database' | 'server'>, catalog: Catalog): Promise<void> {

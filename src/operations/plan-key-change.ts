@@ -7,6 +7,7 @@ import { listSecrets, type Secrets } from '#store/secrets.ts';
 import { isMember } from './advance-keys.ts';
 import type { Cluster } from './context.ts';
 import { findNode } from './find-node.ts';
+import { isUnsavedLife, refuseOlderLife } from './newer-life.ts';
 import { readCatalog } from './read-catalog.ts';
 import { refuseUnseenRepository } from './used-repository.ts';
 
@@ -22,6 +23,8 @@ export interface KeyChangePlan {
   readonly nextBackupBytes: number;
   /** Every host that stays, and has to seal its credential anew. */
   readonly toReseal: readonly NamedNode[];
+  /** This database has not backed up since a restore or an import began its life: it may be a try, and another the live one. */
+  readonly isUnsavedLife: boolean;
 }
 
 export interface EvictionPlan extends KeyChangePlan {
@@ -41,8 +44,13 @@ export async function planRotation(cluster: Cluster): Promise<KeyChangePlan> {
   const { keyring, store } = cluster;
   await refuseUnseenRepository(cluster);
   const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
+  if (catalog !== undefined) await refuseOlderLife(cluster, catalog);
   const newest = catalog?.backups.find(({ entry }) => entry.authentic === true)?.entry;
-  return { nextBackupBytes: newest?.storedBytes ?? 0, toReseal: keyring.membership.nodes.map(named) };
+  return {
+    nextBackupBytes: newest?.storedBytes ?? 0,
+    toReseal: keyring.membership.nodes.map(named),
+    isUnsavedLife: catalog !== undefined && (await isUnsavedLife(cluster, catalog)),
+  };
 }
 
 /** `node`: id or name. Throws `not-found`; `usage` for a name that several hosts have; `not-permitted` for this host and the last one. */
@@ -53,6 +61,7 @@ export async function planEviction(cluster: Cluster, node: string): Promise<Evic
   if (isMember(keyring, chosen.nodeId)) await refuseUnseenRepository(cluster);
   const epochs = epochsWrappedTo(keyring, chosen.nodeId);
   const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
+  if (catalog !== undefined && isMember(keyring, chosen.nodeId)) await refuseOlderLife(cluster, catalog);
   const authentic = catalog?.backups.map(({ entry }) => entry).filter((entry) => entry.authentic === true) ?? [];
   const backups = authentic.filter((entry) => entry.epochs.every((epoch) => epochs.includes(epoch)));
   return {
@@ -61,6 +70,7 @@ export async function planEviction(cluster: Cluster, node: string): Promise<Evic
     stillOpens: { epochs, backups: backups.map(({ id }) => id), secrets: await listSecrets(database.queries) },
     nextBackupBytes: authentic[0]?.storedBytes ?? 0,
     toReseal: keyring.membership.nodes.filter(({ nodeId }) => nodeId !== chosen.nodeId).map(named),
+    isUnsavedLife: catalog !== undefined && (await isUnsavedLife(cluster, catalog)),
   };
 }
 

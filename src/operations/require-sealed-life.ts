@@ -26,7 +26,11 @@ export async function requireSealedLife(
   if (await database.transaction((queries) => isLifeSealed(database, queries, keyring))) return;
   const memory = memoryOf(keyring, state);
   const vouches = memory !== undefined && memory.sealsLives !== true;
-  if (!vouches) throw unsealed(`the database "${database.name}" at ${server.location}`);
+  if (!vouches) {
+    const where = `the database "${database.name}" at ${server.location}`;
+    const isOlder = await database.transaction((queries) => isLifeSealed(database, queries, keyring, keyring.epochs));
+    throw isOlder ? leftBehind(where) : unsealed(where);
+  }
   await database.transaction(async (queries) => await vouch(context, database, queries, keyring));
 }
 
@@ -50,6 +54,17 @@ async function vouch(
     details,
   } as const;
   await appendAuditEvent(queries, event, context);
+}
+
+/** It is what it was, but for keys that somebody changed elsewhere. */
+function leftBehind(where: string): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'import-pending',
+    `the keys of the cluster were changed without ${where}: with another database of this cluster, or since this one was put back as it was`,
+    {
+      hint: 'Find out which database is the live one. If it is another: stop this manager, or bring its data here: restore run latest. If it is this one: enclave-manager database accept-import --cluster-key FINGERPRINT, from the newest recovery line, then backup create --take-over. Secrets stay readable where nobody was evicted since.',
+    },
+  );
 }
 
 function unsealed(where: string): EnclaveManagerError {

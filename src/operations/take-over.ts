@@ -2,6 +2,7 @@ import { appendAuditEvent } from '#store/audit.ts';
 import { beginClusterLife, readCluster } from '#store/cluster.ts';
 import { requireLease } from '#store/lease-rows.ts';
 import { acquireLease } from '#store/leases.ts';
+import { carryRestore } from '#store/restores.ts';
 import { sealLife } from '#store/life-seal.ts';
 import { requireNewestEpoch } from '#store/sealed-values.ts';
 import { nextIncarnation } from './begin-new-life.ts';
@@ -35,6 +36,7 @@ export async function takeOver(context: OperationContext, cluster: Cluster): Pro
       await requireNewestEpoch(queries, keyring);
       const row = await readCluster(queries);
       const incarnation = nextIncarnation([...seen, ...(row ? [row.incarnation] : [])], context.randomness.bytes(8));
+      if (row !== undefined) await carryRestore(queries, row.incarnation, incarnation);
       await beginClusterLife(queries, { clusterId: keyring.clusterId, incarnation, createdAt: context.clock.now() });
       await sealLife(database, queries, keyring, incarnation, context.randomness);
       const details = { incarnation: { ...incarnation }, because: sentence };

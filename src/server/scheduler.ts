@@ -35,6 +35,8 @@ const readingRestMs = 86_400_000;
 
 const newerLifeCommands = ['enclave-manager restore run latest', 'enclave-manager backup create --take-over'];
 
+const leftBehindCommands = ['enclave-manager database status', 'enclave-manager restore run latest'];
+
 /** In this order: a drill is of the newest backup. */
 const kinds: readonly RunKind[] = ['backup', 'drill', 'verify', 'prune'];
 
@@ -57,6 +59,9 @@ async function step(context: OperationContext, parts: SchedulerParts): Promise<n
     if (!parts.gate.isOpen) return closedRetryMs;
     if (isEnclaveManagerError(error, 'lease-held')) return leaseRetryMs;
     const { message, hint } = toEnclaveManagerError(error);
+    // It serves what it served; no command does here.
+    if (isEnclaveManagerError(error, 'import-pending'))
+      parts.gate.notice({ reasons: [message, hint], commands: leftBehindCommands });
     parts.log(`${message}. ${hint}`);
     return failureRetryMs;
   }
@@ -69,7 +74,10 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
     // A backup with the keys of before could be opened by a host that is being evicted.
     const cluster = await tendKeysIfPossible(context, parts.host, opened);
     await proveNodeDaily(context, cluster);
-    if (cluster.store === undefined) return lookEveryMs;
+    if (cluster.store === undefined) {
+      parts.gate.notice(undefined);
+      return lookEveryMs;
+    }
     const catalog = await readCatalog(cluster.store, cluster.keyring);
     await tellOfNewerLife(cluster, catalog, parts.gate);
     const now = context.clock.now();

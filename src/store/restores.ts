@@ -52,6 +52,16 @@ export async function updateRestore(queries: Queries, restoreId: string, change:
   throw new EnclaveManagerError('not-found', `this database holds no record of the restore ${restoreId}`);
 }
 
+/** The life that a restore began goes on as another: what it replaced can still be put back. */
+export async function carryRestore(queries: Queries, from: Incarnation, to: Incarnation): Promise<void> {
+  await tablesOf(queries)
+    .updateTable('restores')
+    .set({ incarnation_number: to.number, incarnation_random: to.random })
+    .where('incarnation_number', '=', from.number)
+    .where('incarnation_random', '=', from.random)
+    .execute();
+}
+
 export async function readRestore(queries: Queries, restoreId: string): Promise<RestoreRecord | undefined> {
   const row = await tablesOf(queries)
     .selectFrom('restores')

@@ -1,17 +1,26 @@
 import { describe, expect, it } from 'vitest';
+import { acceptDatabase } from '#operations/accept-database.ts';
 import type { Cluster } from '#operations/context.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
+import { evictNode } from '#operations/evict-node.ts';
+import { openCluster } from '#operations/open-cluster.ts';
+import { planEviction, planRotation } from '#operations/plan-key-change.ts';
 import { findBackup, readCatalog } from '#operations/read-catalog.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { prune } from '#operations/prune.ts';
 import { readStatus } from '#operations/read-status.ts';
 import { restore } from '#operations/restore.ts';
+import { rotateKeys } from '#operations/rotate-keys.ts';
 import { rollbackRestore } from '#operations/rollback-restore.ts';
 import { takeOver } from '#operations/take-over.ts';
 import { listAuditEvents } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
+import { readSetting, saveSetting } from '#store/settings.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
-import { makeContext, type TestHost } from '../fixtures/host.ts';
+import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
+import { enrolHosts } from '../fixtures/hosts.ts';
+import { freshDatabaseName } from '../fixtures/postgresql.ts';
+import { storeWith } from '../fixtures/repository.ts';
 import { confirmed, reopen, restoreInto } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
 import { workersBefore } from '../fixtures/workers.ts';
@@ -35,6 +44,13 @@ async function moved() {
   await addUsers(old.database, 3);
   await backUp(old);
   return { host, old, current: await restoreInto(context, host) };
+}
+
+/** The cluster restored into another database, with the host that opens it there. */
+async function openedBeside(host: TestHost) {
+  const beside = await makeHost({ directory: host.directory, store: host.store, liveName: freshDatabaseName() });
+  await restore(context, beside, confirmed);
+  return { host: beside, cluster: await reopen(context, beside) };
 }
 
 describe('two databases of one cluster that back up into one repository', () => {
@@ -120,7 +136,114 @@ describe('two databases of one cluster that back up into one repository', () => 
   });
 });
 
+describe('a restore into a database beside the live one, as a try', () => {
+  it('stops no backup of the live one, however often it is repeated', async () => {
+    const { host, old } = await moved();
+    const tried = await makeHost({ directory: host.directory, store: host.store, liveName: freshDatabaseName() });
+    await restore(context, tried, confirmed);
+    await backUp(old);
+
+    const { safetyBackupId } = await restore(context, tried, confirmed);
+
+    const { backups } = await readCatalog(host.store, old.keyring);
+    expect(backups.find(({ entry }) => entry.id === safetyBackupId)?.entry).toMatchObject({
+      kind: 'safety',
+      incarnation: { number: 2 },
+    });
+    expect((await backUp(old)).kind).toBe('manual');
+    expect(await problemsOf(old)).toEqual([]);
+  });
+
+  it('may change no keys once the live one has backed up since, and says before that there may be one', async () => {
+    const { host, old } = await moved();
+    const tried = await restoreInto(context, host);
+    expect(await planRotation(old)).toMatchObject({ isUnsavedLife: false });
+    expect(await planRotation(tried)).toMatchObject({ isUnsavedLife: true });
+    await backUp(await restoreInto(context, host));
+
+    await expect(planRotation(tried)).rejects.toMatchObject({ code: 'superseded', exitCode: 12 });
+    await expect(rotateKeys(context, host, old)).rejects.toMatchObject({ code: 'superseded' });
+    expect((await reopen(context, host)).keyring.keyGeneration).toBe(1);
+  });
+
+  it('has a backup withdrawn that is written while it changes the keys', async () => {
+    const { host, old } = await moved();
+    const { host: triedHost, cluster: tried } = await openedBeside(host);
+    let rotated: Promise<unknown> | undefined;
+    const store = storeWith(host.store, {
+      put: async (key, bytes) => {
+        if (key.startsWith('backups/')) await (rotated ??= rotateKeys(context, triedHost, tried));
+        return await host.store.put(key, bytes);
+      },
+    });
+
+    await expect(createBackup(context, { ...old, store }, { kind: 'manual' })).rejects.toMatchObject({
+      code: 'lease-held',
+      message: expect.stringMatching(/committed new keys at the same time.*taken off the list/),
+    });
+    expect(rotated).toBeDefined();
+    expect((await readCatalog(host.store, (await reopen(context, triedHost)).keyring)).rejected).toEqual([]);
+  });
+
+  it('that changed the keys leaves the other to be accepted by its key, with every secret where nobody was evicted', async () => {
+    const { host, old } = await moved();
+    const { host: triedHost, cluster: tried } = await openedBeside(host);
+    const secret = Buffer.from('written since the backup');
+    await old.database.transaction(
+      async (queries) => await saveSetting(queries, old.keyring, { name: 'smtp', value: {}, secret }, context),
+    );
+    const { clusterKey } = await rotateKeys(context, triedHost, tried);
+
+    await expect(openCluster(context, host)).rejects.toMatchObject({
+      code: 'import-pending',
+      message: expect.stringContaining('keys of the cluster were changed without the database'),
+      hint: expect.stringMatching(/accept-import --cluster-key.*backup create --take-over/),
+    });
+    await acceptDatabase(context, host, { clusterKey, confirm: async () => {} });
+    const accepted = await reopen(context, host);
+    expect((await readSetting(accepted.database.queries, accepted.keyring, 'smtp'))?.secret).toEqual(secret);
+    await backUp(accepted);
+    await expect(backUp(await reopen(context, triedHost))).rejects.toMatchObject({ code: 'superseded' });
+  });
+
+  it('that evicted a host leaves the other without what that host may have sealed', async () => {
+    const { host, old } = await moved();
+    await enrolHosts(host, ['host-b']);
+    await backUp(await reopen(context, host));
+    const { host: triedHost, cluster: tried } = await openedBeside(host);
+    const { keyring } = await reopen(context, host);
+    await old.database.transaction(async (queries) => {
+      await saveSetting(queries, keyring, { name: 'smtp', value: {}, secret: Buffer.from('x') }, context);
+    });
+    const { node } = await planEviction(tried, 'host-b');
+    const { clusterKey } = await evictNode(context, triedHost, tried, node);
+
+    await acceptDatabase(context, host, { clusterKey, confirm: async () => {} });
+    const accepted = await reopen(context, host);
+    await expect(readSetting(accepted.database.queries, accepted.keyring, 'smtp')).rejects.toMatchObject({
+      code: 'forged',
+    });
+  });
+});
+
 describe('a restore in place', () => {
+  it('can be rolled back after its database was taken for the live one', async () => {
+    const { host, cluster } = await makeCluster();
+    await addUsers(cluster.database, 3);
+    await backUp(cluster);
+    await restore(context, host, confirmed);
+    const restored = await reopen(context, host);
+    await backUp(await restoreInto(context, host));
+
+    await takeOver(context, restored);
+
+    await backUp(restored);
+    await rollbackRestore(context, restored, await planRollback(restored));
+    const back = await reopen(context, host);
+    expect(await incarnationOf(back)).toBe(4);
+    await backUp(back);
+  });
+
   it('goes on backing up, and so does what a rollback puts back', async () => {
     const { host, cluster } = await makeCluster();
     await backUp(cluster);

@@ -18,7 +18,7 @@ anywhere, repeat the command here or on another host, or let a manager finish it
     { command: 'enclave-manager keys rotate', means: 'shows what it costs and asks' },
     { command: 'enclave-manager keys rotate --yes --json', means: 'for scripts' },
   ],
-  failures: failuresOfOpening.clusterOrImport,
+  failures: [...failuresOfOpening.clusterOrImport, 'superseded'],
   result: (z) => keyChangeSchema(z),
   run: async (environment, input) => {
     const accepted = readAcceptedLoss(input);

@@ -24,7 +24,7 @@ join again only with a new token from "node invite".`,
     { command: 'enclave-manager node evict host-b', means: 'shows what that means and asks' },
     { command: 'enclave-manager node evict host-b --yes --json', means: 'for scripts' },
   ],
-  failures: failuresOfOpening.clusterOrImport,
+  failures: [...failuresOfOpening.clusterOrImport, 'superseded'],
   result: (z) =>
     keyChangeSchema(z).extend({
       node: namedNodeSchema(z),
@@ -50,7 +50,7 @@ join again only with a new token from "node invite".`,
     const question = `Evict ${plan.node.name} (${plan.node.nodeId})?`;
     if (!plan.alreadyEvicted) await environment.output.confirm(describe(plan), question, environment.context.signal);
     const change = await evictNode(environment.context, await environment.host(), cluster, plan.node, accepted);
-    const { toReseal: _, ...told } = plan;
+    const { toReseal: _, isUnsavedLife: __, ...told } = plan;
     return { result: structuredClone({ ...change, ...told }) };
   },
   render: (result, style) =>
