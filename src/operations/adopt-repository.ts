@@ -22,13 +22,9 @@ export async function adoptOrCheckRepository(
 ): Promise<boolean> {
   const { store, keyring, database } = cluster;
   if (store === undefined) return false;
-  const markerExists = (await store.head(markerPath)) !== undefined;
-  if (markerExists || !(await holdsNothingElse(store, keyring))) {
-    await checkMarker(store, keyring);
-    await completeKeyring(store, keyring.documents);
-    return false;
-  }
+  const isOurs = await checkBeforeKeys(store, keyring);
   await completeKeyring(store, keyring.documents);
+  if (isOurs) return false;
   await writeMarker(store, keyring, row.createdAt);
   await database.transaction(async (queries) => {
     const details = { repository: store.location };
@@ -52,7 +48,18 @@ export async function isEmptyRepository(store: ObjectStore): Promise<boolean> {
   return true;
 }
 
-/** An adoption that was interrupted left a part of our own keyring and nothing else. */
+/**
+ * Nobody's keys are put among those of another cluster: hardware of both could then open neither by itself. Resolves with whether
+ * the marker is this cluster's; without one the place is empty, but for a part of this keyring. Throws `repository-foreign`, `damaged`.
+ */
+export async function checkBeforeKeys(store: ObjectStore, keyring: OpenedKeyring): Promise<boolean> {
+  const isMarked = (await store.head(markerPath)) !== undefined;
+  if (!isMarked && (await holdsNothingElse(store, keyring))) return false;
+  await checkMarker(store, keyring);
+  return true;
+}
+
+/** An adoption or a creation that was interrupted left a part of our own keyring and nothing else. */
 async function holdsNothingElse(store: ObjectStore, keyring: OpenedKeyring): Promise<boolean> {
   const ours = new Set(keyring.documents.map(({ path }) => path));
   for await (const { key } of listBounded(store, '')) if (!ours.has(key) && !key.startsWith(probePrefix)) return false;

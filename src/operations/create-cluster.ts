@@ -1,13 +1,14 @@
-import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { newClusterKeyring, openKeyring } from '#keys/keyring.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { newClusterKeyring, openKeyring, type OpenedKeyring } from '#keys/keyring.ts';
 import type { DatabaseServer } from '#ports/database.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
 import { insertCluster, markClusterReady, readCluster, type ClusterRow } from '#store/cluster.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import { sealLife } from '#store/life-seal.ts';
 import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { migrate } from '#store/migrate.ts';
 import { syncNodes } from '#store/nodes.ts';
-import { completeKeyring, writeMarker } from './adopt-repository.ts';
+import { checkBeforeKeys, completeKeyring, writeMarker } from './adopt-repository.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import { rememberNode } from './remember-node.ts';
 
@@ -63,6 +64,7 @@ function createdMeanwhile({ liveName, location }: DatabaseServer): EnclaveManage
 export async function finishCreation(context: OperationContext, cluster: Cluster, row: ClusterRow): Promise<Cluster> {
   const { keyring, database, store } = cluster;
   if (store !== undefined) {
+    await refuseForeign(store, keyring);
     await completeKeyring(store, keyring.documents);
     context.crashPoints.reach('create-cluster.keyring-written');
     await writeMarker(store, keyring, row.createdAt);
@@ -88,4 +90,21 @@ export async function finishCreation(context: OperationContext, cluster: Cluster
     );
   });
   return cluster;
+}
+
+/** Where it was interrupted, the repository may be another one by now: its location was mistyped before, or is. */
+async function refuseForeign(store: ObjectStore, keyring: OpenedKeyring): Promise<void> {
+  try {
+    await checkBeforeKeys(store, keyring);
+  } catch (error) {
+    if (!isEnclaveManagerError(error, 'repository-foreign', 'damaged')) throw error;
+    throw new EnclaveManagerError(
+      'repository-foreign',
+      `the creation of cluster ${keyring.clusterId} was interrupted, and ${store.location} is not its repository: ${error.message}; nothing was written there`,
+      {
+        hint: 'To create that cluster, name the empty place that is meant for it: ENCLAVE_MANAGER_REPOSITORY. To serve the cluster whose backups lie here instead, restore them in its place: restore run latest --cluster-key FINGERPRINT, with the key from its recovery line.',
+        cause: error,
+      },
+    );
+  }
 }

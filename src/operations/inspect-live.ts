@@ -39,32 +39,43 @@ export async function inspectLive(
     if ((await server.databaseIdentity(server.liveName)) === identity) return;
     throw changed('is no longer the one that was there when this began');
   };
-  // An export that was replayed and never served is nothing to lose; the swap keeps it as it is.
-  if (await hasImport({ server })) {
+  const withoutLease = (assertStill: () => Promise<void>): Live => {
     const assertUnchanged = async (): Promise<undefined> => {
       await assertSame();
-      if (!(await hasImport({ server }))) throw changed('held an import when this began, which was finished since');
+      await assertStill();
     };
     return { identity, held: undefined, assertUnchanged, release: async () => {} };
-  }
+  };
+  // An export that was replayed and never served is nothing to lose; the swap keeps it as it is.
+  if (await hasImport({ server }))
+    return withoutLease(async () => {
+      if (!(await hasImport({ server }))) throw changed('held an import when this began, which was finished since');
+    });
   const cluster = await readLiveCluster({ server });
-  if (cluster === undefined) {
-    const assertUnchanged = async (): Promise<undefined> => {
-      await assertSame();
+  if (cluster === undefined)
+    return withoutLease(async () => {
       if ((await readLiveCluster({ server })) !== undefined)
         throw changed('was empty when this began and holds a cluster now');
-    };
-    return { identity, held: undefined, assertUnchanged, release: async () => {} };
+    });
+  if (cluster.clusterId === keyring.clusterId) {
+    return { identity, ...(await holdLive(context, { server, store }, keyring, cluster, assertSame)) };
   }
-  if (cluster.clusterId !== keyring.clusterId) {
-    throw new EnclaveManagerError(
-      'repository-foreign',
-      `the database "${server.liveName}" belongs to cluster ${cluster.clusterId}, the backup to cluster ${keyring.clusterId}`,
-      {
-        hint: 'Restore it on a server, or into a database, of its own: ENCLAVE_MANAGER_DATABASE_URL.',
-      },
-    );
-  }
+  if (cluster.state !== 'creating') throw ofAnotherCluster(server, cluster, keyring);
+  // Nor is a cluster whose creation never ended: it has served nobody.
+  return withoutLease(async () => {
+    const now = await readLiveCluster({ server });
+    if (now?.clusterId !== cluster.clusterId || now.state !== 'creating')
+      throw changed('held a cluster that was only begun, and holds another or a whole one now');
+  });
+}
+
+async function holdLive(
+  context: OperationContext,
+  { server, store }: Pick<Host, 'server' | 'store'>,
+  keyring: OpenedKeyring,
+  cluster: ClusterRow,
+  assertSame: () => Promise<void>,
+): Promise<Omit<Live, 'identity'>> {
   const database = server.open(server.liveName);
   try {
     const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
@@ -80,11 +91,23 @@ export async function inspectLive(
       await assertSame();
       return await lease.prolong();
     };
-    return { identity, held: { cluster, database, lease }, assertUnchanged, release };
+    return { held: { cluster, database, lease }, assertUnchanged, release };
   } catch (error) {
     await database.close();
     throw error;
   }
+}
+
+function ofAnotherCluster(
+  { liveName }: Host['server'],
+  { clusterId }: ClusterRow,
+  keyring: OpenedKeyring,
+): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'repository-foreign',
+    `the database "${liveName}" belongs to cluster ${clusterId}, the backup to cluster ${keyring.clusterId}`,
+    { hint: 'Restore it on a server, or into a database, of its own: ENCLAVE_MANAGER_DATABASE_URL.' },
+  );
 }
 
 /** Rows that are no keyring say nothing of its keys, and are replaced now: whoever wrote them could have deleted what was there. */
