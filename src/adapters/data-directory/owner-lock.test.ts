@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,4 +85,13 @@ it('names the directory that cannot be made', () => {
       message: expect.stringContaining(join(file, 'data')) as string,
     }) as Error,
   );
+});
+
+it('is not kept where its holder cannot be written', () => {
+  const directory = freshDirectory();
+  const inTheWay = join(directory, 'state/owner.lock.holder.new');
+  mkdirSync(inTheWay, { recursive: true });
+  expect(() => acquireDataDirectory(directory, 'serve')).toThrow('owner.lock');
+  rmSync(inTheWay, { recursive: true });
+  acquireDataDirectory(directory, 'serve').release();
 });

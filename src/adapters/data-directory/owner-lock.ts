@@ -46,7 +46,12 @@ export function acquireOwnerLock(path: string, command: string): DescribedLock {
     const describe = (text: string): void => {
       if (lock.isOpen) writeHolder(holderPath, { pid: process.pid, command: text });
     };
-    describe(command);
+    try {
+      describe(command);
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
     return {
       describe,
       release: () => {
