@@ -8,7 +8,8 @@ import { readKeyringDocuments } from '#store/keyring-documents.ts';
 import { completeKeyring } from './adopt-repository.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Host, OperationContext } from './context.ts';
-import { holdsNewestKey } from './newer-key.ts';
+import { memoryOf } from './remember-node.ts';
+import { describeNewerKey, liveDatabaseVouches } from './newer-key.ts';
 import { readKeyringDocuments as readRepositoryDocuments, type Repository } from './open-repository.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 
@@ -17,14 +18,15 @@ type BringingHost = Host & { readonly store: ObjectStore; readonly repository?: 
 /** The keys of the cluster as live database and repository have them together. */
 export interface LiveKeys {
   readonly keyring: OpenedKeyring;
-  /** The document of the newest cluster key lies in the database too, byte for byte. */
-  readonly isNewestInDatabase: boolean;
+  /** Where this host has not seen the newest cluster key: whether the database vouches for it. */
+  readonly isVouchedFor: boolean;
 }
 
 /**
  * Brings what the live database alone knows of the keys to the repository, before a restore: somebody who was killed between
  * the two may have left the newest membership in the database, and the restore would undo it. `undefined` where the database
- * says nothing of this cluster; what lies in the repository counts then.
+ * says nothing of this cluster; what lies in the repository counts then. Nothing is brought that leads to a key which this host has not
+ * seen, the database does not vouch for and nobody named.
  *
  * Throws `forged` where the two lead to different keys: an evicted host that replaced the repository knows a key that
  * this host may still trust. `clusterKey`, named by a person, decides.
@@ -38,8 +40,17 @@ export async function bringKeysToRepository(
   if (found === undefined) return undefined;
   const keyring = await unlessImpossible(context, () => openBoth(host, found, clusterKey), 'forged');
   if (keyring === undefined || keyring.clusterId !== found.clusterId) return undefined;
-  await unlessImpossible(context, () => complete(context, host, keyring, found.inRepository));
-  return { keyring, isNewestInDatabase: holdsNewestKey(found.inDatabase, keyring) };
+  const isSeen = await hasSeenNewestKey(host, keyring);
+  const vouches = async (): Promise<boolean> => await liveDatabaseVouches(host.server, keyring);
+  const isVouchedFor = isSeen || ((await unlessImpossible(context, vouches)) ?? false);
+  if (isVouchedFor || clusterKey === keyring.fingerprint)
+    await unlessImpossible(context, () => complete(context, host, keyring, found.inRepository));
+  return { keyring, isVouchedFor };
+}
+
+async function hasSeenNewestKey({ localState, store }: BringingHost, keyring: OpenedKeyring): Promise<boolean> {
+  const remembered = memoryOf(keyring, await localState.read());
+  return describeNewerKey(keyring, remembered, store.location) === undefined;
 }
 
 /** A database that holds what this host does not open is no reason not to restore; two histories of its cluster are. */

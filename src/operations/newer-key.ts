@@ -4,6 +4,7 @@ import { keyringPath } from '#keys/keyring-paths.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { NodeState } from '#ports/local-state.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
+import { isLifeSealed } from '#store/life-seal.ts';
 
 /**
  * What follows the cluster key that a host remembers was signed with that key, and a host that was evicted meanwhile knows
@@ -39,17 +40,24 @@ export const nameTheKey = (command: string): string =>
   `Take the cluster key from the newest recovery line, which every backup prints, or from keys status on a host that was on, and name it: ${command}`;
 
 /** Whether the documents hold that of the newest cluster key, byte for byte. */
-export function holdsNewestKey(documents: readonly KeyringDocument[], keyring: OpenedKeyring): boolean {
+function holdsNewestKey(documents: readonly KeyringDocument[], keyring: OpenedKeyring): boolean {
   const path = keyringPath({ type: 'epoch', epoch: keyring.newestEpoch });
   const newest = keyring.documents.find((document) => document.path === path);
   return newest !== undefined && documents.some((each) => each.path === path && each.bytes.equals(newest.bytes));
 }
 
-/** The same of the live database, which is there and has a cluster. */
-export async function liveDatabaseHoldsNewestKey(server: DatabaseServer, keyring: OpenedKeyring): Promise<boolean> {
+/**
+ * Whether the live database, which is there and has a cluster, vouches for the newest key: it holds that document, and its life
+ * began where it is. Rows that somebody copied or replayed hold whatever that somebody liked.
+ */
+export async function liveDatabaseVouches(server: DatabaseServer, keyring: OpenedKeyring): Promise<boolean> {
   const database = server.open(server.liveName, { connections: 1 });
   try {
-    return holdsNewestKey(await readKeyringDocuments(database.queries), keyring);
+    return await database.transaction(
+      async (queries) =>
+        holdsNewestKey(await readKeyringDocuments(queries), keyring) &&
+        (await isLifeSealed(database, queries, keyring)),
+    );
   } finally {
     await database.close();
   }

@@ -13,7 +13,7 @@ import { withCarriedMembership } from './carried-membership.ts';
 import { hasImport } from './find-import.ts';
 import { refuseHidden } from './hidden-backups.ts';
 import { describeHiddenMembership } from './hold-to-memory.ts';
-import { describeNewerKey, liveDatabaseHoldsNewestKey, nameTheKey } from './newer-key.ts';
+import { describeNewerKey, liveDatabaseVouches, nameTheKey } from './newer-key.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
 import { readCatalog, unproved, type Catalog } from './read-catalog.ts';
@@ -134,7 +134,7 @@ async function newerKeyOf(
   const message = describeNewerKey(keyring, remembered, store.location);
   if (message === undefined || clusterKey === keyring.fingerprint) return undefined;
   const isLive = server !== undefined && planned?.live?.clusterId === keyring.clusterId;
-  if (isLive && (await liveDatabaseHoldsNewestKey(server, keyring))) return undefined;
+  if (isLive && (await liveDatabaseVouches(server, keyring))) return undefined;
   return { code: 'usage', message, hint: `${nameTheKey('restore run --cluster-key FINGERPRINT')}.` };
 }
 

@@ -105,6 +105,9 @@ async function checkOwner({ store, keyring }: Repository): Promise<void> {
   }
 }
 
+const unprovedLife =
+  'The live database does not vouch for it: it does not hold that key, or nothing proves that its rows became the cluster there. Where a change of keys was interrupted beside it, start the manager first: it ends that.';
+
 async function readOwner(store: ObjectStore): Promise<string | undefined> {
   try {
     const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker });
@@ -129,7 +132,9 @@ function checkFreshness(
   if (state !== undefined && remembered === undefined && trust.clusterKey === undefined) {
     throw ofUnexpectedCluster(keyring, state, store.location);
   }
-  if (trust.clusterKey !== undefined) requireNamedKey(keyring, trust.clusterKey, store.location);
+  const hasDatabase = liveKeys?.keyring.fingerprint === keyring.fingerprint;
+  const where = hasDatabase ? `${store.location} with the live database` : store.location;
+  if (trust.clusterKey !== undefined) requireNamedKey(keyring, trust.clusterKey, where);
   if (remembered === undefined && trust.clusterKey === undefined && !trust.confirmed) {
     throw new EnclaveManagerError(
       'usage',
@@ -141,8 +146,8 @@ function checkFreshness(
   }
   if (remembered !== undefined && trust.clusterKey === undefined) {
     holdToMemory(remembered, keyring, store.location);
-    const isVouchedFor = liveKeys?.isNewestInDatabase === true && liveKeys.keyring.fingerprint === keyring.fingerprint;
-    if (!isVouchedFor) refuseNewerKey(keyring, remembered, store.location);
+    if (!hasDatabase) refuseNewerKey(keyring, remembered, where);
+    else if (!liveKeys.isVouchedFor) refuseNewerKey(keyring, remembered, where, unprovedLife);
   }
   const newest = catalog.highestSequence;
   if (trust.atLeastSequence === newest) return;

@@ -1,5 +1,6 @@
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { keyringPath } from '#keys/keyring-paths.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
@@ -19,7 +20,7 @@ import { makeEvictedForger, placeBucket } from '../fixtures/evicted-forger.ts';
 import { exportedSql } from '../fixtures/exporting.ts';
 import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts, withCluster } from '../fixtures/hosts.ts';
-import { freshDatabaseName } from '../fixtures/postgresql.ts';
+import { freshDatabaseName, startTestServer } from '../fixtures/postgresql.ts';
 import { psqlUnavailable } from '../fixtures/psql.ts';
 import { replayWhole } from '../fixtures/replaying.ts';
 import { objectFile } from '../fixtures/repository.ts';
@@ -36,11 +37,11 @@ const secondEpoch = keyringPath({ type: 'epoch', epoch: 2 });
 describe('a bucket that an evicted host replaced by its own', () => {
   let host: TestHost;
   let second: TestHost;
-  let [genuine, forged] = ['', ''];
+  let [genuine, forged, theirDatabase] = ['', '', ''];
   let [old, fresh, theirs]: BackupResult[] = [];
 
   beforeAll(async () => {
-    ({ host, second, genuine, forged, old, fresh, theirs } = await makeEvictedForger());
+    ({ host, second, genuine, forged, old, fresh, theirs, theirDatabase } = await makeEvictedForger());
   }, 240_000);
 
   /** Puts a copy in the bucket's place, and says which document is there by then. */
@@ -155,6 +156,51 @@ describe('a bucket that an evicted host replaced by its own', () => {
     expect((await restore(context, off, naming(fresh!.clusterKey))).backupId).not.toBe(theirs!.id);
     expect((await reopen(context, host)).keyring.fingerprint).toBe(fresh!.clusterKey);
     expect(await names(host)).not.toContain('Mallory');
+  });
+
+  /** The database of the evicted host, as somebody copied it to where host-b has its own. */
+  async function copyOfTheirs(): Promise<string> {
+    const copy = freshDatabaseName();
+    const postgres = (await startTestServer()).server.open('postgres', { connections: 1 });
+    try {
+      await sql`CREATE DATABASE ${sql.id(copy)} TEMPLATE ${sql.id(theirDatabase)}`.execute(postgres.queries);
+    } finally {
+      await postgres.close();
+    }
+    return copy;
+  }
+
+  it('is not vouched for by a database whose life nothing proves, and which holds the same key', async () => {
+    place(forged);
+    const off = await on(second, await copyOfTheirs());
+    const identity = await off.server.databaseIdentity(off.server.liveName);
+    for (const options of [unasked, confirmed]) {
+      const refused: unknown = await restore(context, off, options).catch((error: unknown) => error);
+      expect(refused).toMatchObject({ code: 'usage', exitCode: 2, hint: expect.stringContaining('nothing proves') });
+      expect(String(refused)).toContain(theirs!.clusterKey);
+    }
+    const { obstacles, unknown } = await planRestore(off, 'latest');
+    expect(obstacles.join()).toContain(theirs!.clusterKey);
+    expect(unknown).toMatchObject({ code: 'usage' });
+    expect((await off.localState.read())?.clusterKey).toBe(old!.clusterKey);
+    expect(await off.server.databaseIdentity(off.server.liveName)).toBe(identity);
+  });
+
+  it('brings nothing of such a database into a bucket from before', async () => {
+    place(forged);
+    rmSync(objectFile(host, 'keyring/epochs/2'), { recursive: true });
+    rmSync(objectFile(host, `backups/${theirs!.id}.json`));
+    const off = await on(second, await copyOfTheirs());
+    await expect(restore(context, off, unasked)).rejects.toMatchObject({ code: 'usage', exitCode: 2 });
+    await expect(restore(context, off, naming(old!.clusterKey, 1))).rejects.toMatchObject({
+      code: 'forged',
+      exitCode: 20,
+      message: expect.stringContaining(`with the live database is ${theirs!.clusterKey}, not ${old!.clusterKey}`),
+    });
+    expect(existsSync(objectFile(host, secondEpoch))).toBe(false);
+    const elsewhere = await on(second, freshDatabaseName());
+    expect(await restore(context, elsewhere, unasked)).toMatchObject({ backupId: old!.id });
+    expect(await names(elsewhere)).not.toContain('Mallory');
   });
 
   it('hinders no host that was off and finds database and bucket as they should be', async () => {
