@@ -1,4 +1,4 @@
-import type { AcceptedLoss } from '#operations/advance-keys.ts';
+import type { AcceptedLoss } from '#operations/hidden-backups.ts';
 import type { CommandOption, Input } from './command.ts';
 import { parseWholeNumber } from './numbers.ts';
 

@@ -1,8 +1,10 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { unknownBecause } from '#model/unknown.ts';
+import type { AcceptedLoss } from '#operations/hidden-backups.ts';
 import type { Repository } from '#operations/open-repository.ts';
-import type { RestorePlan } from '#operations/plan-restore.ts';
+import type { JudgedPlan } from '#operations/plan-restore.ts';
+import type { RestorePlan } from '#operations/restore-plan.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { Environment } from './environment.ts';
 import { formatFields } from './output/table.ts';
@@ -12,15 +14,20 @@ import { counted, formatDuration, formatSize, formatTime } from './output/units.
 export async function planOf(
   environment: Environment,
   choice: BackupId | 'latest',
-  options: { readonly create: boolean; readonly repository?: Repository; readonly clusterKey?: string | undefined },
-): Promise<RestorePlan> {
-  const { planRestore } = await import('#operations/plan-restore.ts');
+  options: {
+    readonly create: boolean;
+    readonly repository?: Repository;
+    readonly clusterKey?: string | undefined;
+    readonly accepted?: AcceptedLoss;
+  },
+): Promise<JudgedPlan> {
+  const { planAndJudge } = await import('#operations/plan-restore.ts');
   const store = await environment.store();
   const server = options.create ? await environment.server({ create: true }) : await serverIfAny(environment);
   const sealing = await environment.sealing();
-  const { repository, clusterKey } = options;
+  const { create: _, ...known } = options;
   const [localState, catalogCache] = [environment.localState(), environment.catalogCache()];
-  return await planRestore({ store, server, sealing, localState, catalogCache, repository, clusterKey }, choice);
+  return await planAndJudge({ store, server, sealing, localState, catalogCache, ...known }, choice);
 }
 
 async function serverIfAny(environment: Environment): Promise<DatabaseServer | undefined> {

@@ -13,7 +13,7 @@ import { checkMarker } from './check-marker.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import type { KeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
-import { refuseHidden } from './hidden-backups.ts';
+import { type AcceptedLoss, missingBackups } from './hidden-backups.ts';
 import { refuseOlderLife } from './newer-life.ts';
 import { publishMembership } from './publish-membership.ts';
 import { readCatalog } from './read-catalog.ts';
@@ -31,27 +31,25 @@ export const isMember = ({ membership }: OpenedKeyring, nodeId: NodeId): boolean
 
 const maxAttempts = 16;
 
-/** What a person accepts to lose by new keys: every backup beyond this sequence that the repository does not show. */
-export interface AcceptedLoss {
-  readonly atLeastSequence?: number;
-}
-
 /**
  * A backup that is hidden now would not be on the list of what counts, and so never be one again. And with keys that another
  * database of this cluster changed, the live one opens no more.
  */
 async function refuseMissingBackups(
   cluster: Cluster & { readonly store: ObjectStore },
-  { atLeastSequence }: AcceptedLoss,
+  accepted: AcceptedLoss,
 ): Promise<void> {
   const { store, keyring } = cluster;
   const catalog = await readCatalog(store, keyring);
   await refuseOlderLife(cluster, catalog);
   const { highestSequence: newest } = catalog;
-  refuseHidden(
-    { where: store.location, newest, existed: atLeastSequence ?? (await rememberedSequence(cluster)) },
-    `Put the missing backups back: with new keys they would never count again. To lose them: --at-least-sequence ${newest}.`,
+  const shown = { where: store.location, newest, remembered: await rememberedSequence(cluster) };
+  const missing = missingBackups(
+    shown,
+    accepted,
+    (option) => `Put the missing backups back: with new keys they would never count again. To lose them: ${option}.`,
   );
+  if (missing !== undefined) throw missing;
 }
 
 /**

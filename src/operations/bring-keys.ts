@@ -10,7 +10,7 @@ import { checkMarker } from './check-marker.ts';
 import type { Host, OperationContext } from './context.ts';
 import { memoryOf } from './remember-node.ts';
 import { describeNewerKey, liveDatabaseVouches } from './newer-key.ts';
-import { readKeyringDocuments as readRepositoryDocuments, type Repository } from './open-repository.ts';
+import { isWhole, readKeyringDocuments as readRepositoryDocuments, type Repository } from './open-repository.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 
 type BringingHost = Host & { readonly store: ObjectStore; readonly repository?: Repository | undefined };
@@ -65,6 +65,25 @@ async function unlessImpossible<T>(
     if (!isEnclaveManagerError(error) || error.code === thrown || signal.aborted) throw error;
     progress.note(`the keys in the live database are not looked at: ${error.message}`);
     return undefined;
+  }
+}
+
+/**
+ * The repository to plan a restore with: by the keys that live database and repository have together, where they open all of it,
+ * as the restore does. Changes nothing. Throws `forged` as that does.
+ */
+export async function openBesideLive(
+  host: Host & { readonly store: ObjectStore; readonly repository: Repository },
+  clusterKey?: string,
+): Promise<Repository> {
+  try {
+    const found = await readBoth(host);
+    const keyring = found && (await openBoth(host, found, clusterKey));
+    const isOurs = keyring !== undefined && keyring.clusterId === found?.clusterId;
+    return isOurs && isWhole(keyring) ? { store: host.store, keyring } : host.repository;
+  } catch (error) {
+    if (!isEnclaveManagerError(error) || error.code === 'forged') throw error;
+    return host.repository;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
-import { type AcceptedLoss, beginAdvance, finishAdvance, isAdvanceUnderWay } from './advance-keys.ts';
+import { beginAdvance, finishAdvance, isAdvanceUnderWay } from './advance-keys.ts';
+import type { AcceptedLoss } from './hidden-backups.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import { withKeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';

@@ -1,6 +1,7 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
-import { type AcceptedLoss, isMember } from './advance-keys.ts';
+import { isMember } from './advance-keys.ts';
+import type { AcceptedLoss } from './hidden-backups.ts';
 import { changeKeys, type KeyChange } from './change-keys.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import { refuseOwnAndLast, type NamedNode } from './plan-key-change.ts';

@@ -22,3 +22,23 @@ export function refuseHidden(hidden: HiddenBackups, hint: string): void {
   const message = describeHidden(hidden);
   if (message !== undefined) throw new EnclaveManagerError('forged', message, { hint });
 }
+
+/** What a person accepts to lose: every backup beyond this sequence that the repository does not show. */
+export interface AcceptedLoss {
+  readonly atLeastSequence?: number;
+}
+
+/** The error of what this host remembers, or a person knows, and the place does not show; `undefined` where nothing is missing. */
+export function missingBackups(
+  { where, newest, remembered }: { readonly where: string; readonly newest: number; readonly remembered: number },
+  { atLeastSequence }: AcceptedLoss,
+  toAccept: (option: string) => string,
+): EnclaveManagerError | undefined {
+  if (atLeastSequence === newest) return undefined;
+  const message = describeHidden({ where, newest, existed: Math.max(atLeastSequence ?? 0, remembered) });
+  if (message === undefined) return undefined;
+  return new EnclaveManagerError('forged', message, { hint: toAccept(`--at-least-sequence ${newest}`) });
+}
+
+export const restoreWithoutThem = (option: string): string =>
+  `Find the newer backups. To restore without them, say so: ${option}`;

@@ -24,21 +24,24 @@ export function holdToMemory(
       { hint: 'Find the newer keyring/ documents, or a backup that carries them, and put them back.' },
     );
   }
-  const hidden = membership ? describeHiddenMembership(remembered, keyring, where) : undefined;
-  if (hidden === undefined) return;
-  throw new EnclaveManagerError('forged', hidden, {
-    hint: 'Find the newer documents of keyring/members/, or a backup that carries them, and put them back. To go on without them, name the cluster key: keys status --cluster-key FINGERPRINT, where the database is lost restore run latest --cluster-key FINGERPRINT. Hosts enrolled since are then to be enrolled again.',
-  });
+  const hidden = membership ? hiddenMembershipError(remembered, keyring, where) : undefined;
+  if (hidden !== undefined) throw hidden;
 }
 
 /** `undefined` where this host has seen no later membership. */
-export function describeHiddenMembership(
+export function hiddenMembershipError(
   { highestMembership = 0 }: NodeState,
   { membership: { number } }: OpenedKeyring,
   where: string,
-): string | undefined {
+): EnclaveManagerError | undefined {
   if (number >= highestMembership) return undefined;
-  return `this host has seen membership ${highestMembership} of the cluster; ${where} leads only to membership ${number}: newer ones were deleted or hidden`;
+  return new EnclaveManagerError(
+    'forged',
+    `this host has seen membership ${highestMembership} of the cluster; ${where} leads only to membership ${number}: newer ones were deleted or hidden`,
+    {
+      hint: 'Find the newer documents of keyring/members/, or a backup that carries them, and put them back. To go on without them, name the cluster key: keys status --cluster-key FINGERPRINT, where the database is lost restore run latest --cluster-key FINGERPRINT. Hosts enrolled since are then to be enrolled again.',
+    },
+  );
 }
 
 export function ofAnotherCluster(

@@ -1,3 +1,4 @@
+import type { BackupSummary } from '#model/backup.ts';
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Manifest } from '#format/manifest.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
@@ -57,15 +58,7 @@ export async function loadBackup(
 export function checkSchema(manifest: Pick<Manifest, 'summary' | 'migrations'>): void {
   const { schemaVersion, productVersion, id } = manifest.summary;
   const known = new Map(loadMigrations().map(({ version, checksum }) => [version, checksum]));
-  if (!known.has(schemaVersion)) {
-    throw new EnclaveManagerError(
-      'version-incompatible',
-      `backup ${id} has schema ${schemaVersion}, made by version ${productVersion}; this program knows up to ${Math.max(...known.keys())}`,
-      {
-        hint: `Restore with version ${productVersion} or a newer one.`,
-      },
-    );
-  }
+  if (!known.has(schemaVersion)) throw newerSchema(manifest.summary, Math.max(...known.keys()));
   const edited = manifest.migrations.find(({ version, checksum }) => known.get(version) !== checksum);
   if (edited !== undefined) {
     throw new EnclaveManagerError(
@@ -76,6 +69,15 @@ export function checkSchema(manifest: Pick<Manifest, 'summary' | 'migrations'>):
       },
     );
   }
+}
+
+export function newerSchema(
+  { id, schemaVersion, productVersion }: Pick<BackupSummary, 'id' | 'schemaVersion' | 'productVersion'>,
+  known: number,
+): EnclaveManagerError {
+  const message = `backup ${id} has schema ${schemaVersion}, made by version ${productVersion}; this program knows up to ${known}`;
+  const hint = `Restore with version ${productVersion} or a newer one.`;
+  return new EnclaveManagerError('version-incompatible', message, { hint });
 }
 
 /** Names come from a signed manifest, yet a table or column that the schema does not have is a mismatch, not SQL to run. */

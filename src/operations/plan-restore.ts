@@ -1,8 +1,9 @@
-import { isEnclaveManagerError, type EnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { CatalogEntry } from '#model/backup.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
+import { notMember } from '#keys/opened-keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
-import { causeOf, unknownBecause, withoutPeriod, type UnknownCause } from '#model/unknown.ts';
+import { causeOf } from '#model/unknown.ts';
 import type { CatalogCache } from '#ports/catalog-cache.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
@@ -11,56 +12,17 @@ import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { withCarriedMembership } from './carried-membership.ts';
 import { hasImport } from './find-import.ts';
-import { refuseHidden } from './hidden-backups.ts';
-import { describeHiddenMembership } from './hold-to-memory.ts';
+import { refuseHidden, type AcceptedLoss } from './hidden-backups.ts';
+import { hiddenMembershipError } from './hold-to-memory.ts';
 import { describeNewerKey, liveDatabaseVouches, nameTheKey } from './newer-key.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
 import { readCatalog, unproved, type Catalog } from './read-catalog.ts';
 import { recallBackup } from './recall-catalog.ts';
 import { rememberedSequence } from './remember-sequence.ts';
+import type { PlannedServer, RestorePlan } from './restore-plan.ts';
+import { asSentence, findObstacles, type Obstacle } from './restore-obstacles.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';
-
-export interface RestorePlan {
-  readonly backup: CatalogEntry;
-  /** Why nothing here proves what the repository says of itself; `null` where it is proved. */
-  readonly unknown: UnknownCause | null;
-  readonly clusterId: string;
-  /** `null` on a host without a key. */
-  readonly clusterKey: string | null;
-  readonly newestSequence: number;
-  readonly newestStartedAt: string;
-  /** Newer backups than this one, safety backups included. */
-  readonly newerBackups: number;
-  /** What this host remembers; `null`: nothing, so that freshness has to be confirmed. */
-  readonly highestSequenceSeen: number | null;
-  /** `null`: unknown, because what holds the key of this host did not answer. */
-  readonly openableHere: boolean | null;
-  /** Hosts that can open it; nothing proves it where `unknown` says why. */
-  readonly openers: readonly { readonly nodeId: string; readonly name: string; readonly site: string | null }[];
-  readonly schemaVersion: number;
-  readonly programSchemaVersion: number;
-  readonly rows: number;
-  readonly logicalBytes: number;
-  readonly storedBytes: number;
-  readonly estimatedDurationMs: number;
-  /** About how much space the new database takes while it is built beside the old one. */
-  readonly neededBytes: number;
-  /** `null` where no database could be asked. */
-  readonly server: PlannedServer | null;
-  /** Why `restore run` would refuse now; each a sentence. Empty: it would begin. */
-  readonly obstacles: readonly string[];
-}
-
-export interface PlannedServer {
-  readonly location: string;
-  readonly engine: string;
-  /** The database that would be replaced. */
-  readonly live: { readonly name: string; readonly sizeBytes: number; readonly clusterId: string | null } | null;
-  readonly missingPrivileges: readonly string[];
-  /** `null` where the server cannot be asked. */
-  readonly freeBytes: number | null;
-}
 
 export interface PlanHost {
   readonly store: ObjectStore;
@@ -72,6 +34,8 @@ export interface PlanHost {
   readonly repository?: Repository | undefined;
   /** The cluster key that a person named. */
   readonly clusterKey?: string | undefined;
+  /** What a person accepts to lose. */
+  readonly accepted?: AcceptedLoss | undefined;
   /** `undefined` where no database is reachable: planning needs none. */
   readonly server: DatabaseServer | undefined;
 }
@@ -85,6 +49,16 @@ const spaceFloorBytes = 64 * 1024 * 1024;
 
 /** Looks at everything a restore needs and changes nothing. Works without a database, and without a key. */
 export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<RestorePlan> {
+  return (await planAndJudge(host, idOrLatest)).plan;
+}
+
+/** With what a restore by this plan ends with: `undefined` where it would begin. */
+export interface JudgedPlan {
+  readonly plan: RestorePlan;
+  readonly refusal: EnclaveManagerError | undefined;
+}
+
+export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<JudgedPlan> {
   const opened = await tryOpen(host);
   const repository = 'keyring' in opened ? opened : undefined;
   const { catalog, backup: planned } = await findPlanned(host, repository, idOrLatest);
@@ -94,7 +68,8 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
   const programSchemaVersion = loadMigrations().length;
   const newest = catalog.backups[0]!.entry;
   const newerKey = repository && (await newerKeyOf(host, repository.keyring, state, server));
-  const unknown = 'keyring' in opened ? (newerKey ?? null) : causeOf(opened);
+  const unprovedBy = 'keyring' in opened ? newerKey : opened;
+  const unknown = unprovedBy === undefined ? null : causeOf(unprovedBy);
   const facts = {
     backup: unknown === null ? entry : unproved(entry),
     unknown,
@@ -115,11 +90,21 @@ export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest
     neededBytes: entry.logicalBytes * spaceFactor + spaceFloorBytes,
     server,
   };
-  const found = obstacles(facts, repository === undefined ? newest.sequence : catalog.highestSequence);
+  const found = findObstacles(facts, {
+    location: host.store.location,
+    unproved: unprovedBy,
+    notPermitted: repository && notPermitted(repository.keyring),
+    newestSequence: repository === undefined ? newest.sequence : catalog.highestSequence,
+    accepted: host.accepted ?? {},
+  });
   const isBesideOwn = server?.live?.clusterId === entry.clusterId;
   const hidden = isBesideOwn ? [] : await hiddenMembership(host, repository, catalog, state);
-  return { ...facts, obstacles: [...found, ...hidden] };
+  const all = [...found, ...hidden];
+  return { plan: { ...facts, obstacles: all.map(({ sentence }) => sentence) }, refusal: all[0]?.error };
 }
+
+const notPermitted = ({ isMember, nodeId, membership }: OpenedKeyring): EnclaveManagerError | undefined =>
+  isMember ? undefined : notMember(nodeId, membership);
 
 const opensHere = (opened: Repository | EnclaveManagerError, { openableBy }: CatalogEntry): boolean | null =>
   'keyring' in opened ? openableBy.includes(opened.keyring.nodeId) : opened.code === 'no-key' ? false : null;
@@ -130,12 +115,13 @@ async function newerKeyOf(
   keyring: OpenedKeyring,
   remembered: NodeState | undefined,
   planned: PlannedServer | null,
-): Promise<UnknownCause | undefined> {
+): Promise<EnclaveManagerError | undefined> {
   const message = describeNewerKey(keyring, remembered, store.location);
   if (message === undefined || clusterKey === keyring.fingerprint) return undefined;
   const isLive = server !== undefined && planned?.live?.clusterId === keyring.clusterId;
   if (isLive && (await liveDatabaseVouches(server, keyring))) return undefined;
-  return { code: 'usage', message, hint: `${nameTheKey('restore run --cluster-key FINGERPRINT')}.` };
+  const hint = `${nameTheKey('restore run --cluster-key FINGERPRINT')}.`;
+  return new EnclaveManagerError('usage', message, { hint });
 }
 
 /** Memberships that this host has seen, and that no backup carries either; a live database may still have them. */
@@ -144,14 +130,13 @@ async function hiddenMembership(
   repository: Repository | undefined,
   catalog: Catalog,
   state: NodeState | undefined,
-): Promise<string[]> {
+): Promise<Obstacle[]> {
   if (repository === undefined || state?.clusterId !== repository.keyring.clusterId) return [];
   if (clusterKey === repository.keyring.fingerprint) return [];
-  const isHidden = ({ keyring }: Pick<Repository, 'keyring'>) =>
-    describeHiddenMembership(state, keyring, store.location);
-  if (isHidden(repository) === undefined) return [];
-  const described = isHidden({ keyring: await withCarriedMembership(store, repository.keyring, catalog, sealing) });
-  return described === undefined ? [] : [`${described[0]!.toUpperCase()}${described.slice(1)}.`];
+  const hidden = ({ keyring }: Pick<Repository, 'keyring'>) => hiddenMembershipError(state, keyring, store.location);
+  if (hidden(repository) === undefined) return [];
+  const error = hidden({ keyring: await withCarriedMembership(store, repository.keyring, catalog, sealing) });
+  return error === undefined ? [] : [{ sentence: asSentence(error.message), error }];
 }
 
 async function tryOpen(host: PlanHost): Promise<Repository | EnclaveManagerError> {
@@ -211,38 +196,4 @@ async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
     missingPrivileges: await server.missingPrivileges(),
     freeBytes: (await server.freeBytes()) ?? null,
   };
-}
-
-function obstacles(
-  plan: Omit<RestorePlan, 'obstacles'>,
-  /** Of those that are listed; where nothing is proved there may be less. */
-  newestSequence: number,
-): string[] {
-  const found = plan.unknown === null ? [] : [unprovedObstacle(plan.unknown)];
-  if (plan.clusterKey !== null && plan.openableHere === false)
-    found.push('This host has no key for the epochs of this backup.');
-  if (plan.schemaVersion > plan.programSchemaVersion) {
-    found.push(
-      `The backup has schema ${plan.schemaVersion}; this program knows up to ${plan.programSchemaVersion}. Use version ${plan.backup.productVersion} or newer.`,
-    );
-  }
-  if (plan.highestSequenceSeen !== null && newestSequence < plan.highestSequenceSeen) {
-    found.push(
-      `This host has seen sequence ${plan.highestSequenceSeen}; the newest here is ${newestSequence}: newer backups were deleted or hidden.`,
-    );
-  }
-  const live = plan.server?.live;
-  if (live?.clusterId != null && live.clusterId !== plan.clusterId)
-    found.push(`The database "${live.name}" belongs to another cluster, ${live.clusterId}.`);
-  const free = plan.server?.freeBytes ?? Infinity;
-  if (free < plan.neededBytes) found.push(`The server has ${free} bytes free and needs about ${plan.neededBytes}.`);
-  return [...found, ...(plan.server?.missingPrivileges ?? [])];
-}
-
-function unprovedObstacle({ code, message, hint }: UnknownCause): string {
-  const saysAll = `${message.charAt(0).toUpperCase()}${message.slice(1)}`;
-  const noKey = code === 'no-key' ? `This host cannot open it: ${message}` : saysAll;
-  const sentence =
-    code === 'sealing-unavailable' ? `Whether this host opens it is ${unknownBecause({ message })}` : noKey;
-  return `${sentence}. ${withoutPeriod(hint)}.`;
 }

@@ -11,7 +11,7 @@ import type { Sealing } from '#ports/sealing.ts';
 import type { LiveKeys } from './bring-keys.ts';
 import type { OperationContext } from './context.ts';
 import { damagedAsAbsent } from './damaged-as-absent.ts';
-import { refuseHidden } from './hidden-backups.ts';
+import { type AcceptedLoss, missingBackups, restoreWithoutThem } from './hidden-backups.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
@@ -24,12 +24,17 @@ import { readManifest } from './read-manifest.ts';
 import { refuseLost, verifyBackups } from './verify-backup.ts';
 
 /** What makes a host believe that the repository shows the newest state of the right cluster. */
-export interface Trust {
+export interface Trust extends AcceptedLoss {
   /** Fingerprint from a recovery line; needed where this host remembers no cluster, unless a person confirmed. */
   readonly clusterKey?: string;
-  readonly atLeastSequence?: number;
   /** A person saw cluster, fingerprint, newest sequence and date, and said yes. */
   readonly confirmed: boolean;
+}
+
+export interface ChosenBackup {
+  readonly backup: BackupId | 'latest';
+  /** What a person was shown that this is: another one is not restored in its place. */
+  readonly shown?: BackupId | undefined;
 }
 
 export interface RestoreTarget extends Repository {
@@ -40,7 +45,10 @@ export interface RestoreTarget extends Repository {
   readonly against: NodeState | undefined;
 }
 
-/** Resolves and authenticates the backup to restore. Throws `no-key`, `forged`, `not-found`, `version-incompatible`, `usage`. */
+/**
+ * Resolves and authenticates the backup to restore. Throws `no-key`, `forged`, `not-found`, `version-incompatible`, `usage`, and
+ * `lease-held` where it is not the one that was shown.
+ */
 export async function openRestoreTarget(
   host: {
     readonly store: ObjectStore;
@@ -51,7 +59,7 @@ export async function openRestoreTarget(
     /** Of the live database and the repository together; preferred where they open all of it. */
     readonly liveKeys?: LiveKeys | undefined;
   },
-  idOrLatest: BackupId | 'latest',
+  { backup: idOrLatest, shown }: ChosenBackup,
   trust: Trust,
 ): Promise<RestoreTarget> {
   const { store, sealing, localState, liveKeys } = host;
@@ -67,10 +75,20 @@ export async function openRestoreTarget(
   await checkOwner({ ...repository, keyring });
   checkFreshness({ ...repository, keyring }, catalog, { state: remembered, liveKeys }, trust);
   const backup = findBackup(catalog, idOrLatest);
+  if (shown !== undefined && backup.entry.id !== shown) throw notShown(backup, shown);
   const manifest = await readManifest(store, keyring, backup.entry.id);
   checkSchema(manifest);
   const against = trust.clusterKey === undefined ? undefined : remembered;
   return { ...repository, keyring, catalog, backup, manifest, against };
+}
+
+/** Keys or backups came to light, or were taken away, while the plan was read. */
+function notShown({ entry: { id, sequence } }: CatalogBackup, shown: BackupId): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'lease-held',
+    `the newest backup is ${id}, of sequence ${sequence}, and was ${shown} when the plan was made; nothing was restored`,
+    { hint: 'Run the command again: it shows what it would restore now.' },
+  );
 }
 
 /** A backup that was never verified is verified first; one that fails is not restored. */
@@ -149,11 +167,8 @@ function checkFreshness(
     if (!hasDatabase) refuseNewerKey(keyring, remembered, where);
     else if (!liveKeys.isVouchedFor) refuseNewerKey(keyring, remembered, where, unprovedLife);
   }
-  const newest = catalog.highestSequence;
-  if (trust.atLeastSequence === newest) return;
-  const existed = Math.max(trust.atLeastSequence ?? 0, remembered?.highestSequence ?? 0);
-  refuseHidden(
-    { where: store.location, newest, existed },
-    `Find the newer backups. To restore without them, say so: --at-least-sequence ${newest}`,
-  );
+  const remember = remembered?.highestSequence ?? 0;
+  const shown = { where: store.location, newest: catalog.highestSequence, remembered: remember };
+  const missing = missingBackups(shown, trust, restoreWithoutThem);
+  if (missing !== undefined) throw missing;
 }

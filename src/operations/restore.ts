@@ -25,15 +25,20 @@ import { beginReading } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
 import { rememberNode } from './remember-node.ts';
 import { rememberSequence } from './remember-sequence.ts';
-import { openRestoreTarget, requireVerified, type RestoreTarget, type Trust } from './restore-target.ts';
+import {
+  openRestoreTarget,
+  requireVerified,
+  type ChosenBackup,
+  type RestoreTarget,
+  type Trust,
+} from './restore-target.ts';
 import { takeSafetyBackup } from './safety-backup.ts';
 import { verifyBackups } from './verify-backup.ts';
 
 /** With `repository` where the caller has opened it already. */
 export type RestoreHost = Host & { readonly store: ObjectStore; readonly repository?: Repository | undefined };
 
-export interface RestoreOptions {
-  readonly backup: BackupId | 'latest';
+export interface RestoreOptions extends ChosenBackup {
   readonly trust: Trust;
   /** `false` only when asked for by name: what is there now is then lost with `restore cleanup`. */
   readonly safetyBackup: boolean;
@@ -77,7 +82,7 @@ async function restoreBackup(
   context.progress.phase('looking at the repository');
   await finishSwap(context, host.server, { unclear: 'leave' });
   const liveKeys = await bringKeysToRepository(context, host, options.trust.clusterKey);
-  const target = await openRestoreTarget({ ...host, liveKeys }, options.backup, options.trust);
+  const target = await openRestoreTarget({ ...host, liveKeys }, options, options.trust);
   if (target.keyring.missesMemberships) context.progress.note(missing(target.keyring));
   await requireVerified(context, target);
   context.crashPoints.reach('restore.planned');

@@ -1,4 +1,4 @@
-import type { AcceptedLoss } from './advance-keys.ts';
+import type { AcceptedLoss } from './hidden-backups.ts';
 import { changeKeys, type KeyChange } from './change-keys.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 

@@ -1,8 +1,9 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { manifestPath } from '#format/layout.ts';
+import { startCommand } from '../fixtures/command.ts';
 import { expectRefused, Scene, setStage, type Stage } from './stage.ts';
 import { spell, parseFile } from './attacker.ts';
 
@@ -41,6 +42,21 @@ describe('the newest backup deleted or hidden, or the whole repository rolled ba
     await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run);
     const { document } = await scene.succeed(...run, '--at-least-sequence', '1');
     expect(document).toMatchObject({ backupId: stage.older.id });
+  });
+
+  it('and put back once the plan was shown, does not bring the older one', async () => {
+    const scene = new Scene(stage);
+    const path = manifestPath(stage.newest.id);
+    const bytes = scene.read(path);
+    scene.remove(path);
+    const restoring = startCommand(run, { dataDirectory: scene.dataDirectory, env: await scene.environment() });
+    await restoring.saw(/This would stop it:\n {2}- This host has seen sequence 2; the newest here is 1/);
+    writeFileSync(scene.file(path), bytes);
+
+    const { exitCode, stderr } = await restoring.ended;
+    expect(stderr).toMatch(/Error: the newest backup in file:\S+ has sequence 1, but sequence 2 existed/);
+    expect(exitCode).toBe(20);
+    expect(await scene.rows()).toBeUndefined();
   });
 
   it('is said by whatever lists or picks a backup', async () => {

@@ -67,6 +67,19 @@ describe('freshness', () => {
     expect((await readCatalog(host.store, cluster.keyring)).backups[0]?.entry.id).toBe(first.id);
   });
 
+  it('is not decided by what came to light since the plan was shown', async () => {
+    const { context, host, cluster } = await makeCluster();
+    const shown = (await createBackup(context, cluster, { kind: 'manual' })).id;
+    const later = await createBackup(context, cluster, { kind: 'manual' });
+
+    await expect(restore(context, host, { ...confirmed, shown })).rejects.toMatchObject({
+      code: 'lease-held',
+      exitCode: 13,
+      message: expect.stringMatching(new RegExp(`is ${later.id}, of sequence 2, and was ${shown} when the plan`)),
+    });
+    expect(await host.server.databaseNames(`${host.server.liveName}_`)).toEqual([]);
+  });
+
   it('is asked of whoever restores on a host that remembers nothing', async () => {
     const { context, host, cluster } = await makeCluster();
     const { clusterKey } = await createBackup(context, cluster, { kind: 'manual' });

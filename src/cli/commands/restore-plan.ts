@@ -1,4 +1,4 @@
-import type { RestorePlan } from '#operations/plan-restore.ts';
+import type { RestorePlan } from '#operations/restore-plan.ts';
 import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
@@ -56,7 +56,7 @@ it read of the other backups, and always reads the manifest of this one.`,
     }),
   run: async (environment, input) => {
     const choice = parseBackupChoice(input.arguments['ID']);
-    const plan = async () => await planOf(environment, choice, { create: false });
+    const plan = async () => (await planOf(environment, choice, { create: false })).plan;
     return { result: await orUnknown('what a restore would do', plan) };
   },
   render: describePlan,

@@ -8,6 +8,7 @@ import { describePlan, planOf } from '#cli/restore-plan-text.ts';
 import { counted, formatDuration } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, incarnationSchema } from '#cli/schemas.ts';
 import type { BackupId } from '#model/identifiers.ts';
+import type { AcceptedLoss } from '#operations/hidden-backups.ts';
 import type { Repository } from '#operations/open-repository.ts';
 
 export const restoreRun = defineCommand({
@@ -22,7 +23,9 @@ puts it back.
 Needs the repository, the key of this host and a database server; the embedded one is made where there is none, so on an
 empty machine the repository and the key suffice. Such a machine cannot know whether it is shown the newest backups: it
 asks, or takes --cluster-key from the recovery line that every backup prints. A host that was off while the keys were
-changed needs it too, unless the live database has the same new key.`,
+changed needs it too, unless the live database has the same new key.
+
+What the plan names as in the way ends it, and so does another newest backup than the one that was shown (13).`,
   arguments: [backupArgument],
   options: [
     { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from a recovery line' },
@@ -54,23 +57,19 @@ changed needs it too, unless the live database has the same new key.`,
     const asked = readOptions(input);
     const choice = parseBackupChoice(input.arguments['ID']);
     const { openRepository } = await import('#operations/open-repository.ts');
+    const { openBesideLive } = await import('#operations/bring-keys.ts');
     // Before a server is made for it: a host without a key has nothing to restore.
-    const repository = await openRepository(await environment.store(), await environment.sealing(), asked.trust);
-    await requireTerminal(environment, repository, choice);
-    const { clusterKey } = asked.trust;
-    const plan = await planOf(environment, choice, { create: true, repository, clusterKey });
-    // Where this host has no key the restore itself says so, and who has one; there is nothing to ask.
-    if (plan.openableHere) {
-      const question = `Restore ${plan.backup.id} and serve it${plan.server?.live === null ? '' : ' in place of what serves now'}?`;
-      await environment.output.confirm(describePlan(plan), question, environment.context.signal);
-    }
-    const host = { ...(await environment.host()), store: await environment.store(), repository };
+    const opened = await openRepository(await environment.store(), await environment.sealing(), asked.trust);
+    await requireTerminal(environment, opened, choice);
+    const host = { ...(await environment.host({ create: true })), store: opened.store, repository: opened };
+    const repository = await openBesideLive(host, asked.trust.clusterKey);
+    const shown = await showPlan(environment, choice, { repository, ...asked });
     const confirmed = !environment.output.options.yes;
-    const result = await restore(environment.context, host, {
-      backup: plan.backup.id,
-      trust: { ...asked.trust, confirmed },
-      safetyBackup: asked.safetyBackup,
-    });
+    const result = await restore(
+      environment.context,
+      { ...host, repository },
+      { backup: choice, shown, trust: { ...asked.trust, confirmed }, safetyBackup: asked.safetyBackup },
+    );
     return { result };
   },
   render: (result, style) => {
@@ -86,6 +85,26 @@ changed needs it too, unless the live database has the same new key.`,
     );
   },
 });
+
+/** Shows the plan and asks; throws what stands in its way. Gives the backup that was shown. */
+async function showPlan(
+  environment: Environment,
+  choice: BackupId | 'latest',
+  { repository, trust }: { readonly repository: Repository; readonly trust: AskedTrust },
+): Promise<BackupId> {
+  const { clusterKey, ...accepted } = trust;
+  const { plan, refusal } = await planOf(environment, choice, { create: true, repository, clusterKey, accepted });
+  const { output } = environment;
+  if (refusal !== undefined) {
+    output.showPlan(describePlan(plan));
+    throw refusal;
+  }
+  const question = `Restore ${plan.backup.id} and serve it${plan.server?.live === null ? '' : ' in place of what serves now'}?`;
+  await output.confirm(describePlan(plan), question, environment.context.signal);
+  return plan.backup.id;
+}
+
+type AskedTrust = AcceptedLoss & { readonly clusterKey?: string };
 
 function readOptions(input: Input) {
   const { options } = input;

@@ -135,13 +135,18 @@ export class Output {
     });
   }
 
+  showPlan(plan: string): void {
+    this.progress.end();
+    const { stderr } = this.#streams;
+    if (!this.options.json) stderr.write(this.#fit(stderr, printableLines(plan)));
+  }
+
   /**
    * Shows what is about to happen and asks. No → `interrupted`; nobody to ask and no `--yes` → `usage`.
    */
   async confirm(plan: string, question: string, signal: AbortSignal): Promise<void> {
-    this.progress.end();
+    this.showPlan(plan);
     const { stdin, stderr } = this.#streams;
-    if (!this.options.json) stderr.write(this.#fit(stderr, printableLines(plan)));
     if (this.options.yes) return;
     this.requireTerminal();
     const answer = await ask(stdin, stderr, `${printable(question)} [y/N] `, signal);
