@@ -7,7 +7,7 @@ import { memoryOf, type SoakHost } from '../hosts.ts';
 import type { ModelBackup } from '../model.ts';
 import { require } from '../violation.ts';
 import { requireExit, type World } from '../world.ts';
-import { chooseBackup, latestBackup } from './backups.ts';
+import { chooseBackup, latestBackup, naming } from './backups.ts';
 import { untilDone } from './keys.ts';
 import type { Operation } from './operation.ts';
 import { dropUnreadable } from './plant-rows.ts';
@@ -183,7 +183,11 @@ export const changeKeysBesideHidden: Operation = {
     for (const id of gone) world.model.disowned.add(id);
     await checkPromises(world, { gone });
     for (const id of gone)
-      requireExit(await world.run(host, ['backup', 'verify', id]), [20], `backup verify ${id}, which was given up,`);
+      requireExit(
+        await world.run(host, ['backup', 'verify', id, ...naming(world)]),
+        [20],
+        `backup verify ${id}, which was given up,`,
+      );
     // Its sequence is beyond those that hosts have seen, who then miss nothing.
     await world.letLeasesExpire();
     requireExit(await world.run(host, ['backup', 'create']), [0], 'backup create after backups were given up');

@@ -6,7 +6,7 @@ import { stateOf, type SealedPlace, type State } from '../state.ts';
 import { require } from '../violation.ts';
 import { writes } from '../writes.ts';
 import { requireExit, type World } from '../world.ts';
-import { chooseBackup } from './backups.ts';
+import { chooseBackup, naming } from './backups.ts';
 import type { Operation } from './operation.ts';
 import { endlessLease, falseRestore, passedOver, stopping, type Before, type Planted } from './planted.ts';
 
@@ -186,7 +186,11 @@ async function holdLease(world: World, chance: Chance): Promise<Expectation> {
   require(held.error?.includes('planted') === true, () => `the holder of the lease is not named: ${held.error}`);
   const { id } = chooseBackup(world, chance);
   const code = world.repository.isRestorable(id) ? 0 : 20;
-  requireExit(await world.run(host, ['backup', 'verify', id]), [code], 'backup verify beside a lease without end');
+  requireExit(
+    await world.run(host, ['backup', 'verify', id, ...naming(world)]),
+    [code],
+    'backup verify beside a lease without end',
+  );
   if (code === 20) world.repository.lostChunks(id).forEach((chunk) => world.model.foundLost.add(chunk));
   await world.runScript(endlessLease.undo(before));
   requireExit(await world.run(host, ['backup', 'create']), [0], 'backup create after a lease without end');
