@@ -3,6 +3,7 @@ import { openKeyring, requireMember, type OpenedKeyring } from '#keys/keyring.ts
 import { distinctDocuments } from '#keys/keyring-entry.ts';
 import type { Incarnation } from '#model/backup.ts';
 import type { Database } from '#ports/database.ts';
+import type { NodeState } from '#ports/local-state.ts';
 import { appendAuditEvent } from '#store/audit.ts';
 import { beginClusterLife, readCluster } from '#store/cluster.ts';
 import { resetEphemeralTables } from '#store/ephemeral-tables.ts';
@@ -24,7 +25,8 @@ import { holdToMemory } from './hold-to-memory.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
 import { readCatalog } from './read-catalog.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
-import { rememberNode } from './remember-node.ts';
+import { keyringPastMemory } from './past-memory.ts';
+import { givenUp, memoryAgainst, rememberNode } from './remember-node.ts';
 import { requireTables } from './require-schema.ts';
 
 /** A database of this cluster that nothing proves to have become so where it lies, and that carries no export's marker. */
@@ -32,6 +34,8 @@ export interface UnprovedDatabase {
   readonly keyring: OpenedKeyring;
   /** What it has besides rows that a new one has not, each a sentence. */
   readonly differences: readonly string[];
+  /** Where its cluster key is older than the newest one this host has seen: that one. */
+  readonly clusterKeyGivenUp?: string;
 }
 
 export interface AcceptedDatabase {
@@ -43,6 +47,8 @@ export interface AcceptedDatabase {
 export interface AcceptOptions {
   /** From a recovery line. */
   readonly clusterKey: string;
+  /** A cluster key older than the newest that this host has seen is meant. */
+  readonly older?: boolean;
   /** Asked before anything but the schema is written; throws to stop. */
   readonly confirm: (unproved: UnprovedDatabase) => Promise<void>;
 }
@@ -63,19 +69,18 @@ export async function acceptDatabase(
   if (row === undefined) return undefined;
   const database = host.server.open(host.server.liveName);
   try {
-    const keyring = await openNamed(host, database, options.clusterKey);
+    const keyring = await openNamed(host, database, options, remembered);
     if (keyring.clusterId !== row.clusterId)
       throw new EnclaveManagerError(
         'rows-differ',
         `the rows are of cluster ${row.clusterId}, not ${keyring.clusterId}`,
       );
-    holdToMemory(remembered, keyring, `the database "${database.name}"`);
     const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
     const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
     try {
       // Nobody enrols, evicts or rotates any more.
-      const current = await openNamed(host, database, options.clusterKey);
-      return await acceptUnderLease(held, host, database, lease, current, options);
+      const current = await openNamed(host, database, options, remembered);
+      return await acceptUnderLease(held, host, database, lease, { keyring: current, remembered }, options);
     } finally {
       await lease.release();
     }
@@ -84,18 +89,27 @@ export async function acceptDatabase(
   }
 }
 
-async function openNamed({ store, sealing }: Host, database: Database, clusterKey: string): Promise<OpenedKeyring> {
+/** Held to what this host remembers, but for what the person who names the key decides. */
+async function openNamed(
+  { store, sealing }: Host,
+  database: Database,
+  { clusterKey, older = false }: AcceptOptions,
+  remembered: NodeState | undefined,
+): Promise<OpenedKeyring> {
   const filled = store === undefined || (await isEmptyRepository(store)) ? undefined : store;
   const inRepository = filled === undefined ? [] : await readRepositoryDocuments(filled);
   const documents = distinctDocuments([...(await readKeyringDocuments(database.queries)), ...inRepository]);
   const keyring = await openKeyring(documents, sealing, { clusterKey });
   requireMember(keyring);
-  if (keyring.fingerprint === clusterKey) return keyring;
-  throw new EnclaveManagerError(
-    'forged',
-    `the cluster key of the database is ${keyring.fingerprint}, not ${clusterKey}`,
-    { hint: 'Compare with the newest recovery line; every backup prints one.' },
-  );
+  if (keyring.fingerprint !== clusterKey) {
+    throw new EnclaveManagerError(
+      'forged',
+      `the cluster key of the database is ${keyring.fingerprint}, not ${clusterKey}`,
+      { hint: 'Compare with the newest recovery line; every backup prints one.' },
+    );
+  }
+  holdToMemory(remembered, keyring, `the database "${database.name}"`, { key: !older, membership: false });
+  return keyring;
 }
 
 async function acceptUnderLease(
@@ -103,7 +117,7 @@ async function acceptUnderLease(
   host: Host,
   database: Database,
   lease: Lease,
-  keyring: OpenedKeyring,
+  { keyring, remembered }: { readonly keyring: OpenedKeyring; readonly remembered: NodeState | undefined },
   { confirm }: AcceptOptions,
 ): Promise<AcceptedDatabase | undefined> {
   await migrate(database);
@@ -111,15 +125,17 @@ async function acceptUnderLease(
   const instead = 'replay an export that nobody changed, or restore: restore run latest';
   const expected = { version: loadMigrations().length, marker: false, instead };
   const differences = await requireTables(context, host, database, expected);
-  await confirm({ keyring, differences });
+  const against = memoryAgainst(keyring, remembered);
+  await confirm({ keyring, differences, ...givenUp(against) });
   context.signal.throwIfAborted();
   await requireCurrentKeys(keyring, { database, store: host.store });
   const seen = await listedLives(host, keyring);
+  const current = await keyringPastMemory(context, host, keyring);
   const incarnation = await database.transaction(async (queries) => {
     await requireLease(queries, lease.token);
-    return await begin(context, database, queries, keyring, { differences, seen });
+    return await begin(context, database, queries, current, { differences, seen, against });
   });
-  await rememberNode({ keyring, localState: host.localState }, host.sealing);
+  await rememberNode({ keyring: current, localState: host.localState }, host.sealing, { against });
   return { clusterKey: keyring.fingerprint, incarnation, differences };
 }
 
@@ -128,6 +144,13 @@ async function listedLives({ store }: Host, keyring: OpenedKeyring): Promise<Inc
   if (store === undefined || (await isEmptyRepository(store))) return [];
   const { backups } = await readCatalog(store, keyring);
   return backups.map(({ entry }) => entry.incarnation);
+}
+
+interface Begun {
+  readonly differences: readonly string[];
+  readonly seen: readonly Incarnation[];
+  /** What this host remembers of a newer key, which gives way. */
+  readonly against: NodeState | undefined;
 }
 
 /**
@@ -139,7 +162,7 @@ async function begin(
   database: Database,
   queries: Queries,
   keyring: OpenedKeyring,
-  { differences, seen }: { readonly differences: readonly string[]; readonly seen: readonly Incarnation[] },
+  { differences, seen, against }: Begun,
 ): Promise<Incarnation> {
   const cluster = await readCluster(queries);
   if (cluster?.clusterId !== keyring.clusterId)
@@ -157,7 +180,7 @@ async function begin(
   await sealLife(database, queries, keyring, incarnation, context.randomness);
   const actor = `node ${keyring.nodeId}`;
   const check = { notCompared: notComparedWithout, differences: [...differences], acceptedFor: keyring.fingerprint };
-  const details = { incarnation: { ...incarnation }, ...check, refusedSecrets: left.length };
+  const details = { incarnation: { ...incarnation }, ...check, ...givenUp(against), refusedSecrets: left.length };
   const event = { type: 'RESTORE', action: 'database accepted', actor, subject: keyring.clusterId, details } as const;
   await appendAuditEvent(queries, event, context);
   return incarnation;

@@ -2,6 +2,7 @@ import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-mana
 import type { Incarnation } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
 import type { Database } from '#ports/database.ts';
+import type { NodeState } from '#ports/local-state.ts';
 import { readCluster } from '#store/cluster.ts';
 import { resetEphemeralTables } from '#store/ephemeral-tables.ts';
 import { dropImportMarker, readImportMarker } from '#store/import-marker.ts';
@@ -20,7 +21,7 @@ import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-i
 import { openImport, type OpenedImport } from './open-import.ts';
 import { keyringPastMemory } from './past-memory.ts';
 import { requireSchema } from './require-schema.ts';
-import { rememberNode } from './remember-node.ts';
+import { givenUp, memoryAgainst, rememberNode } from './remember-node.ts';
 import { rememberSequence } from './remember-sequence.ts';
 import { sealedInBackup } from './sealed-in-backup.ts';
 
@@ -69,28 +70,38 @@ async function finishIn(
 ): Promise<FinishedImport | undefined> {
   context.progress.phase('looking at the import');
   const remembered = await host.localState.read();
-  const before = await open(host, database, options.trust);
+  const before = await open(host, database, options.trust, remembered);
   if (before === undefined) return undefined;
-  // Without a repository an export is believed on a person's word only, who names the cluster key.
-  const membership = before.repository !== undefined && options.trust.kind !== 'accepted';
-  holdToMemory(remembered, before.keyring, `the import in database "${database.name}"`, { membership });
   checkImportTrust(before, remembered, options.trust);
   const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);
   const held = { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
   try {
     context.crashPoints.reach('import.lease-taken');
     // Whoever had the lease before may have finished it.
-    const opened = await open(host, database, options.trust);
+    const opened = await open(host, database, options.trust, remembered);
     return opened && (await finishUnderLease(held, host, database, lease, opened, options));
   } finally {
     await lease.release();
   }
 }
 
-async function open(host: Host, database: Database, trust: ImportTrust): Promise<OpenedImport | undefined> {
+type HeldImport = OpenedImport & { readonly remembered: NodeState | undefined };
+
+/** Held to what this host remembers, but for what a person decided. */
+async function open(
+  host: Host,
+  database: Database,
+  trust: ImportTrust,
+  remembered: NodeState | undefined,
+): Promise<HeldImport | undefined> {
   const marker = await readImportMarker(database);
   if (marker === undefined) return undefined;
-  return await openImport(host, database, marker, trust.kind === 'accepted' ? { clusterKey: trust.clusterKey } : {});
+  const isAccepted = trust.kind === 'accepted';
+  const opened = await openImport(host, database, marker, isAccepted ? { clusterKey: trust.clusterKey } : {});
+  // Without a repository an export is believed on a person's word only, who names the cluster key.
+  const held = { key: !isAccepted || !trust.older, membership: !isAccepted && opened.repository !== undefined };
+  holdToMemory(remembered, opened.keyring, `the import in database "${database.name}"`, held);
+  return { ...opened, remembered };
 }
 
 async function finishUnderLease(
@@ -98,10 +109,10 @@ async function finishUnderLease(
   host: Host,
   database: Database,
   lease: Lease,
-  opened: OpenedImport,
+  opened: HeldImport,
   options: FinishOptions,
 ): Promise<FinishedImport> {
-  const { keyring, manifest } = opened;
+  const { keyring, manifest, remembered } = opened;
   const checked = await checkRows(context, host, database, opened, options);
   context.crashPoints.reach('import.compared');
   context.signal.throwIfAborted();
@@ -115,7 +126,7 @@ async function finishUnderLease(
   const incarnation = await begin(context, database, lease, current, checked);
   context.crashPoints.reach('import.finished');
   const { localState, sealing } = host;
-  await rememberNode({ keyring, localState }, sealing);
+  await rememberNode({ keyring, localState }, sealing, { against: memoryAgainst(keyring, remembered) });
   const { id, sequence, startedAt } = manifest.summary;
   await rememberSequence({ keyring, localState }, Math.max(sequence, opened.repository?.catalog.highestSequence ?? 0));
   context.progress.end();
@@ -132,14 +143,16 @@ async function checkRows(
   context: OperationContext,
   host: Host,
   database: Database,
-  opened: OpenedImport,
+  opened: HeldImport,
   { trust, confirm }: FinishOptions,
 ): Promise<CheckedImport> {
   const rules = await requireSchema(context, host, database, opened.manifest);
   const { notCompared, differences: ofRows, isKnown } = await compare(context, database, opened, trust);
   const differences = [...rules, ...ofRows];
   refuseDifferences(opened.manifest.summary.id, differences, trust);
-  const check = { notCompared, differences, acceptedFor: trust.kind === 'accepted' ? trust.clusterKey : null };
+  const acceptedFor = trust.kind === 'accepted' ? trust.clusterKey : null;
+  const older = givenUp(memoryAgainst(opened.keyring, opened.remembered));
+  const check = { notCompared, differences, acceptedFor, ...older };
   await confirm?.(opened, check);
   context.signal.throwIfAborted();
   return { check, isKnown };

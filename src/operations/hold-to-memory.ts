@@ -2,6 +2,15 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
 
+/** What a person decided against is not held to; both are, unless `false`. */
+export interface HeldTo {
+  readonly key?: boolean;
+  readonly membership?: boolean;
+}
+
+const waysOn =
+  'name the cluster key: keys status --cluster-key FINGERPRINT; where the database is lost restore run latest --cluster-key FINGERPRINT; where its rows were replayed or copied database accept-import --cluster-key FINGERPRINT';
+
 /**
  * A host serves the cluster that it remembers, and none from before the newest cluster key or membership it has seen: who can
  * write to database and repository could otherwise show it another cluster that it once joined, a time before an eviction, or
@@ -13,15 +22,17 @@ export function holdToMemory(
   remembered: NodeState | undefined,
   keyring: OpenedKeyring,
   where: string,
-  { membership = true }: { readonly membership?: boolean } = {},
+  { key = true, membership = true }: HeldTo = {},
 ): void {
   if (remembered === undefined) return;
   if (remembered.clusterId !== keyring.clusterId) throw ofAnotherCluster(remembered, keyring, where);
-  if (!keyring.fingerprints.has(remembered.clusterKey)) {
+  if (key && !keyring.fingerprints.has(remembered.clusterKey)) {
     throw new EnclaveManagerError(
       'forged',
       `this host has seen the cluster key ${remembered.clusterKey}; ${where} leads only to ${keyring.fingerprint}: newer keys were deleted or hidden`,
-      { hint: 'Find the newer keyring/ documents, or a backup that carries them, and put them back.' },
+      {
+        hint: `Find the newer keyring/ documents, or a backup that carries them, and put them back. A host that was evicted knows the older key and can show what is from before; where it is certain that the newer one is lost, or was of a rehearsal, ${waysOn} --older.`,
+      },
     );
   }
   const hidden = membership ? hiddenMembershipError(remembered, keyring, where) : undefined;
@@ -39,7 +50,7 @@ export function hiddenMembershipError(
     'forged',
     `this host has seen membership ${highestMembership} of the cluster; ${where} leads only to membership ${number}: newer ones were deleted or hidden`,
     {
-      hint: 'Find the newer documents of keyring/members/, or a backup that carries them, and put them back. To go on without them, name the cluster key: keys status --cluster-key FINGERPRINT, where the database is lost restore run latest --cluster-key FINGERPRINT. Hosts enrolled since are then to be enrolled again.',
+      hint: `Find the newer documents of keyring/members/, or a backup that carries them, and put them back. To go on without them, ${waysOn}. Hosts enrolled since are then to be enrolled again.`,
     },
   );
 }

@@ -5,4 +5,6 @@ export interface ImportCheck {
   readonly differences: readonly string[];
   /** The fingerprint that a person named; `null` where nobody had to. */
   readonly acceptedFor: string | null;
+  /** Where that is older than the newest one this host has seen: that one. */
+  readonly clusterKeyGivenUp?: string;
 }

@@ -12,7 +12,7 @@ export type ImportTrust =
       readonly kind: 'accepted';
       /** Fingerprint from a recovery line. */
       readonly clusterKey: string;
-      /** An export older than the newest backup that this host has seen is meant. */
+      /** An export older than the newest backup, or the newest cluster key, that this host has seen is meant. */
       readonly older: boolean;
     };
 

@@ -40,6 +40,15 @@ export function leadsToMemory({ clusterId, fingerprints }: OpenedKeyring, rememb
   return remembered.clusterId === clusterId && fingerprints.has(remembered.clusterKey);
 }
 
+/** What a host remembers against a keyring that does not lead there; `undefined` where it does, or nothing is remembered. */
+export function memoryAgainst(keyring: OpenedKeyring, remembered: NodeState | undefined): NodeState | undefined {
+  return remembered === undefined || leadsToMemory(keyring, remembered) ? undefined : remembered;
+}
+
+/** For the audit log: the key that does not count any more because a person said so. */
+export const givenUp = (against: NodeState | undefined): { readonly clusterKeyGivenUp?: string } =>
+  against === undefined ? {} : { clusterKeyGivenUp: against.clusterKey };
+
 /** What a host remembers of this cluster; `undefined` where it remembers none, or another. */
 export function memoryOf(
   { clusterId }: Pick<OpenedKeyring, 'clusterId'>,

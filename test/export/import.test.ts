@@ -490,8 +490,8 @@ describe('an export from before an eviction', () => {
 
     // Without the repository nothing but this host's memory knows of the eviction.
     const alone = { ...(await replayWhole(host, script)), store: undefined };
-    for (const key of [cluster.keyring.fingerprint, served.keyring.fingerprint])
-      await expect(finishImport(makeContext(), alone, accepted(key, true))).rejects.toMatchObject({ exitCode: 20 });
+    for (const word of [accepted(cluster.keyring.fingerprint), accepted(served.keyring.fingerprint, true)])
+      await expect(finishImport(makeContext(), alone, word)).rejects.toMatchObject({ exitCode: 20 });
   });
 });
 

@@ -22,12 +22,13 @@ A database that was copied by SQL or by hand, as by pg_dump or a major upgrade o
 changed, has no proof that it is this cluster's where it lies; it waits for this command as well.
 
 A replay that has not ended, a manifest or keys that are not authentic, and tables of another shape are never accepted. An
-export older than the newest backup that this host has seen needs --older.
+export older than the newest backup that this host has seen needs --older. So do rows from before the newest cluster key that it has
+seen, where nothing leads on to that one any more: the older key counts from then on.
 
 Needs the database and the key of this host.`,
   options: [
     { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from the newest recovery line' },
-    { flag: '--older', help: 'the export is older than what this host has seen, and that is meant' },
+    { flag: '--older', help: 'older than the newest backup or cluster key that this host has seen, and that is meant' },
   ],
   examples: [
     {
@@ -62,6 +63,7 @@ Needs the database and the key of this host.`,
     const { acceptDatabase, notComparedWithout } = await import('#operations/accept-database.ts');
     const accepted = await acceptDatabase(environment.context, host, {
       clusterKey: trust.clusterKey,
+      older: trust.older,
       confirm: async (found) =>
         await environment.output.confirm(
           describeUnproved(found, notComparedWithout),
@@ -105,10 +107,11 @@ function describeCheck({ notCompared, differences }: Pick<ImportCheck, 'notCompa
   return { compared: notCompared === null, notCompared, differences: [...differences] };
 }
 
-function describeUnproved({ keyring, differences }: UnprovedDatabase, notCompared: string): string {
+function describeUnproved({ keyring, differences, clusterKeyGivenUp }: UnprovedDatabase, notCompared: string): string {
   return formatFields([
     ['Backup', 'unknown'],
     ...describeKeys(keyring),
+    ...describeGivenUp(clusterKeyGivenUp),
     ['Rows', `not compared: ${notCompared}`],
     ...differences.slice(0, 20).map((text): [string, string] => ['Differs', text]),
   ]);
@@ -120,7 +123,15 @@ const describeKeys = ({ clusterId, fingerprint, membership }: OpenedImport['keyr
   ['Membership', `number ${membership.number}: ${membership.nodes.map(({ name }) => name).join(', ')}`],
 ];
 
-function describe({ manifest, keyring }: OpenedImport, { notCompared, differences }: ImportCheck): string {
+const describeGivenUp = (newer: string | undefined): [string, string][] =>
+  newer === undefined
+    ? []
+    : [['Given up', `the newer key ${newer}, which this host has seen; hosts evicted with it are members again`]];
+
+function describe(
+  { manifest, keyring }: OpenedImport,
+  { notCompared, differences, clusterKeyGivenUp }: ImportCheck,
+): string {
   const { id, sequence, startedAt, rows } = manifest.summary;
   const found =
     notCompared === null
@@ -131,6 +142,7 @@ function describe({ manifest, keyring }: OpenedImport, { notCompared, difference
   return formatFields([
     ['Backup', `${id}, sequence ${sequence}, taken ${formatTime(startedAt)}, ${counted(rows, 'row')}`],
     ...describeKeys(keyring),
+    ...describeGivenUp(clusterKeyGivenUp),
     ['Rows', found],
   ]);
 }
