@@ -4,6 +4,7 @@ import type { BackupId } from '#model/identifiers.ts';
 import { parseBackupId } from '#model/identifiers.ts';
 import { causeOf, unknownBecause, type UnknownCause } from '#model/unknown.ts';
 import type { Catalog } from '#operations/read-catalog.ts';
+import type { SeenCatalog } from '#operations/see-catalog.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Environment } from './environment.ts';
 
@@ -43,25 +44,32 @@ async function openWith(
   const keyring = isEnclaveManagerError(keys) ? undefined : keys;
   if (isEnclaveManagerError(keys))
     environment.output.warn(`whether anything below is authentic is ${unknownBecause(keys)}. ${keys.hint}`);
-  const catalog = await read(store, keyring);
+  const seen = keyring && (await see(environment, keyring, () => read(store, keyring)));
+  const catalog = seen?.catalog ?? (await read(store, keyring));
   for (const { path, reason } of catalog.rejected.slice(0, maxWarnings))
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
   const more = catalog.rejected.length - maxWarnings;
   if (more > 0) environment.output.warn(`${more} more objects are no backup of this cluster`);
-  const areHidden = keyring !== undefined && (await warnOfHidden(environment, store, keyring, catalog));
+  const areHidden = seen !== undefined && (await warnOfHidden(environment, store, seen));
   return { store, keys, catalog, isDoubtful: keyring === undefined || areHidden || catalog.rejected.length > 0 };
+}
+
+async function see(
+  environment: Environment,
+  keyring: OpenedKeyring,
+  read: () => Promise<Catalog>,
+): Promise<SeenCatalog<Catalog>> {
+  const { seeCatalog } = await import('#operations/see-catalog.ts');
+  return await seeCatalog({ keyring, localState: environment.localState() }, read);
 }
 
 /** What was deleted is not in the list: only this host's memory knows of it. */
 async function warnOfHidden(
   environment: Environment,
   store: ObjectStore,
-  keyring: OpenedKeyring,
-  { highestSequence: newest }: Catalog,
+  { catalog: { highestSequence: newest }, existed }: SeenCatalog<Catalog>,
 ): Promise<boolean> {
   const { describeHidden } = await import('#operations/hidden-backups.ts');
-  const { rememberedSequence } = await import('#operations/remember-sequence.ts');
-  const existed = await rememberedSequence({ keyring, localState: environment.localState() });
   const hidden = describeHidden({ where: store.location, newest, existed });
   if (hidden !== undefined) environment.output.warn(hidden);
   return hidden !== undefined;

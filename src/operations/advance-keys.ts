@@ -17,7 +17,7 @@ import { type AcceptedLoss, missingBackups } from './hidden-backups.ts';
 import { refuseOlderLife } from './newer-life.ts';
 import { publishMembership } from './publish-membership.ts';
 import { readCatalog } from './read-catalog.ts';
-import { rememberedSequence } from './remember-sequence.ts';
+import { seeCatalog } from './see-catalog.ts';
 import { settleKeys } from './settle-keys.ts';
 import { confirmInBoth, freeEpoch, putAndReadBack } from './store-keys.ts';
 import { refuseUnseenRepository } from './used-repository.ts';
@@ -40,10 +40,10 @@ async function refuseMissingBackups(
   accepted: AcceptedLoss,
 ): Promise<void> {
   const { store, keyring } = cluster;
-  const catalog = await readCatalog(store, keyring);
+  const { catalog, existed } = await seeCatalog(cluster, () => readCatalog(store, keyring));
   await refuseOlderLife(cluster, catalog);
   const { highestSequence: newest } = catalog;
-  const shown = { where: store.location, newest, remembered: await rememberedSequence(cluster) };
+  const shown = { where: store.location, newest, remembered: existed };
   const missing = missingBackups(
     shown,
     accepted,

@@ -8,7 +8,8 @@ import { isMember } from './advance-keys.ts';
 import type { Cluster } from './context.ts';
 import { findNode } from './find-node.ts';
 import { isUnsavedLife, refuseOlderLife } from './newer-life.ts';
-import { readCatalog } from './read-catalog.ts';
+import { readCatalog, type Catalog } from './read-catalog.ts';
+import { seeCatalog } from './see-catalog.ts';
 import { refuseUnseenRepository } from './used-repository.ts';
 
 export interface NamedNode {
@@ -41,9 +42,9 @@ export interface EvictionPlan extends KeyChangePlan {
 }
 
 export async function planRotation(cluster: Cluster): Promise<KeyChangePlan> {
-  const { keyring, store } = cluster;
+  const { keyring } = cluster;
   await refuseUnseenRepository(cluster);
-  const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
+  const catalog = await catalogOf(cluster);
   if (catalog !== undefined) await refuseOlderLife(cluster, catalog);
   const newest = catalog?.backups.find(({ entry }) => entry.authentic === true)?.entry;
   return {
@@ -55,12 +56,12 @@ export async function planRotation(cluster: Cluster): Promise<KeyChangePlan> {
 
 /** `node`: id or name. Throws `not-found`; `usage` for a name that several hosts have; `not-permitted` for this host and the last one. */
 export async function planEviction(cluster: Cluster, node: string): Promise<EvictionPlan> {
-  const { keyring, store, database } = cluster;
+  const { keyring, database } = cluster;
   const chosen = await findMemberOrFormer(cluster, node);
   refuseOwnAndLast(keyring, chosen);
   if (isMember(keyring, chosen.nodeId)) await refuseUnseenRepository(cluster);
   const epochs = epochsWrappedTo(keyring, chosen.nodeId);
-  const catalog = store === undefined ? undefined : await readCatalog(store, keyring);
+  const catalog = await catalogOf(cluster);
   if (catalog !== undefined && isMember(keyring, chosen.nodeId)) await refuseOlderLife(cluster, catalog);
   const authentic = catalog?.backups.map(({ entry }) => entry).filter((entry) => entry.authentic === true) ?? [];
   const backups = authentic.filter((entry) => entry.epochs.every((epoch) => epochs.includes(epoch)));
@@ -72,6 +73,11 @@ export async function planEviction(cluster: Cluster, node: string): Promise<Evic
     toReseal: keyring.membership.nodes.filter(({ nodeId }) => nodeId !== chosen.nodeId).map(named),
     isUnsavedLife: catalog !== undefined && (await isUnsavedLife(cluster, catalog)),
   };
+}
+
+async function catalogOf(cluster: Cluster): Promise<Catalog | undefined> {
+  const { store, keyring } = cluster;
+  return store && (await seeCatalog(cluster, () => readCatalog(store, keyring))).catalog;
 }
 
 /** Members first: a name may be that of a host which was evicted earlier, too. */

@@ -12,7 +12,7 @@ import { describeForks } from './forks.ts';
 import { lostRows } from './emptied-tables.ts';
 import { refuseHidden } from './hidden-backups.ts';
 import { readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
-import { rememberedSequence } from './remember-sequence.ts';
+import { seeCatalog } from './see-catalog.ts';
 
 export interface PruneSettings {
   readonly policy: RetentionPolicy;
@@ -77,7 +77,7 @@ export async function readWholeCatalog(
   repository: PrunedRepository,
 ): Promise<{ readonly catalog: Catalog; readonly disowned: readonly DisownedManifest[] }> {
   const { store, keyring } = repository;
-  const catalog = await readCatalog(store, keyring);
+  const { catalog, existed } = await seeCatalog(repository, () => readCatalog(store, keyring));
   const rejected = catalog.rejected.filter(({ path }) => path.startsWith(backupsPrefix));
   const { disowned, unreadable } = await sortRejected(store, keyring, rejected);
   const [wrong] = unreadable;
@@ -86,7 +86,6 @@ export async function readWholeCatalog(
       hint: 'Nothing more is removed while it lies there, because what it needs is not known. Put it back from a copy, or move it away.',
     });
   }
-  const existed = await rememberedSequence(repository);
   refuseHidden(
     { where: store.location, newest: catalog.highestSequence, existed },
     'Find the newer backups; until then nothing is removed, because they may need it. A new backup ends this too.',

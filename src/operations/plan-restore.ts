@@ -22,6 +22,7 @@ import { recallBackup } from './recall-catalog.ts';
 import { rememberedSequence } from './remember-sequence.ts';
 import type { PlannedServer, RestorePlan } from './restore-plan.ts';
 import { asSentence, findObstacles, type Obstacle } from './restore-obstacles.ts';
+import { noteSeen } from './see-catalog.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';
 
 export interface PlanHost {
@@ -47,7 +48,7 @@ const startMs = 5_000;
 const spaceFactor = 3;
 const spaceFloorBytes = 64 * 1024 * 1024;
 
-/** Looks at everything a restore needs and changes nothing. Works without a database, and without a key. */
+/** Looks at everything a restore needs and changes nothing but this host's memory of what it has seen. Works without a database, and without a key. */
 export async function planRestore(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<RestorePlan> {
   return (await planAndJudge(host, idOrLatest)).plan;
 }
@@ -61,9 +62,10 @@ export interface JudgedPlan {
 export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<JudgedPlan> {
   const opened = await tryOpen(host);
   const repository = 'keyring' in opened ? opened : undefined;
+  const state = await host.localState.read();
   const { catalog, backup: planned } = await findPlanned(host, repository, idOrLatest);
   const { entry } = planned;
-  const state = await host.localState.read();
+  if (repository !== undefined) await noteSeen({ ...repository, localState: host.localState }, catalog);
   const server = host.server === undefined ? null : await describeServer(host.server);
   const programSchemaVersion = loadMigrations().length;
   const newest = catalog.backups[0]!.entry;

@@ -10,8 +10,8 @@ import type { Cluster, OperationContext } from './context.ts';
 import { findNode } from './find-node.ts';
 import { describeHidden } from './hidden-backups.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
-import { rememberedSequence } from './remember-sequence.ts';
 import { requireStore } from './require-store.ts';
+import { seeCatalog } from './see-catalog.ts';
 
 /** Which hosts open which backups; with `without`, what would be left if that host were gone. Throws `not-found`. */
 export async function readOpenability(
@@ -21,9 +21,8 @@ export async function readOpenability(
 ): Promise<Openability> {
   const store = requireStore(cluster.store);
   const gone = without === undefined ? undefined : findNode(cluster.keyring.membership.nodes, without).nodeId;
-  const catalog = await readCatalog(store, cluster.keyring);
+  const { catalog, existed } = await seeCatalog(cluster, () => readCatalog(store, cluster.keyring));
   const proofs = withSigned(await readNodeProofs(cluster.database.queries), catalog);
-  const existed = await rememberedSequence(cluster);
   return judgeOpenability({
     hidden: describeHidden({ where: store.location, newest: catalog.highestSequence, existed }),
     rejectedManifests: catalog.rejected.filter(({ path }) => path.startsWith(backupsPrefix)).length,

@@ -16,8 +16,8 @@ import { describeNewerLife, newerLifeHint } from './newer-life.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readCondemned } from './read-condemned.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
-import { rememberedSequence } from './remember-sequence.ts';
 import { withoutRepository } from './require-store.ts';
+import { seeCatalog, type SeenCatalog } from './see-catalog.ts';
 
 export interface StatusSettings extends ScheduleSettings {
   /** Which of database, repository and key lie on one disk (see `model/health.ts`). */
@@ -85,14 +85,14 @@ export async function readStatus(
 ): Promise<Status> {
   const { keyring, database, server } = cluster;
   const now = context.clock.now();
-  const { catalog, repository } = await tryCatalog(cluster);
+  const { catalog, existed, repository } = await tryCatalog(cluster);
   const row = await readCluster(database.queries);
   const schedules = await readSchedules(database.queries, catalog, settings, row?.createdAt ?? now, now);
   const lastBackup = catalog?.backups.find(({ entry }) => entry.kind !== 'safety')?.entry ?? null;
   const lastDrill = newestDrill(catalog);
   const keyChange = keyChangeUnderWay(keyring);
   const own = keyring.membership.nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
-  const hiddenBackups = await findHidden(cluster, catalog);
+  const hiddenBackups = findHidden(catalog, existed);
   const unknown = unknownBackups(repository, catalog, hiddenBackups);
   const health = judgeHealth({
     repository,
@@ -148,15 +148,15 @@ async function describeDatabase({ database, server }: Cluster): Promise<Status['
   };
 }
 
-async function tryCatalog({
-  store,
-  keyring,
-}: Cluster): Promise<{ readonly catalog: Catalog | undefined; readonly repository: HealthFacts['repository'] }> {
-  if (store === undefined) return { catalog: undefined, repository: 'none' };
+async function tryCatalog(
+  cluster: Cluster,
+): Promise<Partial<SeenCatalog<Catalog>> & { readonly repository: HealthFacts['repository'] }> {
+  const { store, keyring } = cluster;
+  if (store === undefined) return { repository: 'none' };
   try {
-    return { catalog: await readCatalog(store, keyring), repository: 'reachable' };
+    return { ...(await seeCatalog(cluster, () => readCatalog(store, keyring))), repository: 'reachable' };
   } catch (error) {
-    if (isEnclaveManagerError(error)) return { catalog: undefined, repository: causeOf(error) };
+    if (isEnclaveManagerError(error)) return { repository: causeOf(error) };
     throw error;
   }
 }
@@ -200,9 +200,8 @@ async function findMarkerProblem({ store, keyring }: Cluster): Promise<string | 
 }
 
 /** By the high-water mark that a restore on this host is held to. */
-async function findHidden(cluster: Cluster, catalog: Catalog | undefined): Promise<HealthFacts['hiddenBackups']> {
+function findHidden(catalog: Catalog | undefined, seenSequence = 0): HealthFacts['hiddenBackups'] {
   if (catalog === undefined) return undefined;
-  const seenSequence = await rememberedSequence(cluster);
   const { highestSequence: newestSequence } = catalog;
   return seenSequence > newestSequence ? { seenSequence, newestSequence } : undefined;
 }

@@ -21,6 +21,7 @@ import { ofUnexpectedCluster, requireNamedKey } from './proved-key.ts';
 import { memoryOf } from './remember-node.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { readManifest } from './read-manifest.ts';
+import { noteSeen } from './see-catalog.ts';
 import { refuseLost, verifyBackups } from './verify-backup.ts';
 
 /** What makes a host believe that the repository shows the newest state of the right cluster. */
@@ -74,6 +75,7 @@ export async function openRestoreTarget(
   requireMember(keyring);
   await checkOwner({ ...repository, keyring });
   checkFreshness({ ...repository, keyring }, catalog, { state: remembered, liveKeys }, trust);
+  await noteSeen({ keyring, localState }, catalog);
   const backup = findBackup(catalog, idOrLatest);
   if (shown !== undefined && backup.entry.id !== shown) throw notShown(backup, shown);
   const manifest = await readManifest(store, keyring, backup.entry.id);

@@ -5,6 +5,7 @@ import type { DrillResult } from '#operations/drill-backup.ts';
 import { findBackup, readCatalog } from '#operations/read-catalog.ts';
 import type { ScheduleSettings } from '#operations/read-schedules.ts';
 import { runDrill } from '#operations/recorded-run.ts';
+import { seeCatalog } from '#operations/see-catalog.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 
 export interface ProofParts {
@@ -41,7 +42,7 @@ async function prove(
 ): Promise<DrillResult | undefined> {
   const { store, keyring } = cluster;
   if (store === undefined) return undefined;
-  let catalog = await readCatalog(store, keyring);
+  let { catalog } = await seeCatalog(cluster, () => readCatalog(store, keyring));
   if (!catalog.backups.some(({ entry }) => entry.authentic === true)) {
     if (settings.backupSchedule === undefined) return undefined;
     await createBackup(context, cluster, { kind: 'scheduled' });

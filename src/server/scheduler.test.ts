@@ -8,6 +8,7 @@ import { openCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { runDrill } from '#operations/recorded-run.ts';
 import { tendKeysIfPossible } from '#operations/tend-keys.ts';
+import type { LocalState } from '#ports/local-state.ts';
 import { readCluster } from '#store/cluster.ts';
 import { listRuns, type Run, type RunKind } from '#store/runs.ts';
 import { Gate } from './gate.ts';
@@ -31,6 +32,8 @@ function schedule(text: string): Schedule | undefined {
   if (!parsed.ok) throw new Error(parsed.problem);
   return parsed.value;
 }
+
+const forgetful: LocalState = { read: async () => undefined, update: async (change) => change(undefined) };
 
 /** What stands in for database and repository: runs, newest first. */
 let runs: Run[];
@@ -76,7 +79,7 @@ async function runFor(
 beforeEach(() => {
   [runs, logged] = [[], []];
   const database = { queries: {}, close: async () => {} };
-  vi.mocked(openCluster).mockResolvedValue({ store: {}, keyring: {}, database } as never);
+  vi.mocked(openCluster).mockResolvedValue({ store: {}, keyring: {}, database, localState: forgetful } as never);
   vi.mocked(tendKeysIfPossible).mockImplementation(async (_context, _host, cluster) => cluster);
   vi.mocked(readCatalog).mockResolvedValue({ backups: [] } as never);
   vi.mocked(readCluster).mockResolvedValue({
@@ -103,7 +106,8 @@ describe('the scheduler', () => {
   });
 
   it('backs up with the keys that a change which was interrupted leads to', async () => {
-    const tended = { store: {}, keyring: { keyGeneration: 2 }, database: { queries: {} } } as never;
+    const keyring = { keyGeneration: 2 };
+    const tended = { store: {}, keyring, database: { queries: {} }, localState: forgetful } as never;
     vi.mocked(tendKeysIfPossible).mockResolvedValue(tended);
     vi.mocked(createBackup).mockClear();
     await runFor('2026-11-01T00:10:00Z', hourMs, { backup: '*/30 * * * *' });

@@ -9,6 +9,7 @@ import { prune } from '#operations/prune.ts';
 import { findBackup, readCatalog, type Catalog } from '#operations/read-catalog.ts';
 import { dueForReading, readSchedules, type ScheduleSettings, type ScheduleState } from '#operations/read-schedules.ts';
 import { runDrill, runVerification } from '#operations/recorded-run.ts';
+import { seeCatalog } from '#operations/see-catalog.ts';
 import { tendKeysIfPossible } from '#operations/tend-keys.ts';
 import type { ScratchServers } from '#ports/scratch-server.ts';
 import { readCluster } from '#store/cluster.ts';
@@ -74,11 +75,12 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
     // A backup with the keys of before could be opened by a host that is being evicted.
     const cluster = await tendKeysIfPossible(context, parts.host, opened);
     await proveNodeDaily(context, cluster);
-    if (cluster.store === undefined) {
+    const { store, keyring } = cluster;
+    if (store === undefined) {
       parts.gate.notice(undefined);
       return lookEveryMs;
     }
-    const catalog = await readCatalog(cluster.store, cluster.keyring);
+    const { catalog } = await seeCatalog(cluster, () => readCatalog(store, keyring));
     await tellOfNewerLife(cluster, catalog, parts.gate);
     const now = context.clock.now();
     const since = (await readCluster(cluster.database.queries))?.createdAt ?? now;
