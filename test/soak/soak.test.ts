@@ -29,9 +29,11 @@ describe('the long run, cut short', { timeout: 1_800_000 }, () => {
       'host lost',
       'membership hidden',
     ];
-    const refused = ['outsider', 'new keys while backups are hidden'].map((name) => `refused: ${name}`);
-    for (const what of [...faults.map((name) => `fault: ${name}`), 'restored and compared', 'planted: ', ...refused])
+    const refused = 'refused: new keys while backups are hidden';
+    for (const what of [...faults.map((name) => `fault: ${name}`), 'restored and compared', 'planted: ', refused])
       expect(tally.of(what), what).toBeGreaterThan(0);
+    // Which of the two is drawn depends on who was evicted by then.
+    expect(tally.of('refused: outsider') + tally.of('refused: evicted')).toBeGreaterThan(0);
   });
 
   it('does the same to one host with an embedded database', async () => {
