@@ -29,7 +29,10 @@ const clockToleranceMs = 600_000;
 
 /**
  * The schedules, with histories from the database and the repository together: runs that failed are in the database
- * only, and after a restore only the repository knows of those that succeeded.
+ * only. That a backup or a drill succeeded is what the repository here proves: who writes SQL can add a row, and the backup of
+ * another host may lie in another repository. Only where that cannot be read is the database believed.
+ *
+ * `own`: when this process began what it knows to have succeeded.
  */
 export async function readSchedules(
   queries: Queries,
@@ -37,6 +40,7 @@ export async function readSchedules(
   settings: ScheduleSettings,
   since: Date,
   now: Date,
+  own: ReadonlyMap<RunKind, Date> = new Map(),
 ): Promise<Record<RunKind, ScheduleState>> {
   const entries =
     catalog?.backups
@@ -46,11 +50,15 @@ export async function readSchedules(
   const state = async (
     kind: RunKind,
     schedule: string | null,
-    lastSuccess: Date | undefined,
+    proved: Date | undefined,
     dueFor: (history: RunHistory) => Due | undefined,
   ): Promise<ScheduleState> => {
     const runs = await listRuns(queries, { kind, beganUntil, limit: runsShown });
-    const history = historyOf(runs, lastSuccess, since);
+    const needsProof = catalog !== undefined && (kind === 'backup' || kind === 'drill');
+    const recorded = runs.filter(({ beganAt }) => !needsProof || isProved(beganAt, proved));
+    const succeeded = recorded.find(({ outcome }) => outcome === 'succeeded')?.beganAt;
+    const done = [proved, succeeded, own.get(kind)].filter((time) => time !== undefined && time <= beganUntil);
+    const history = historyOf(runs, done.reduce(later, undefined), since, beganUntil);
     return { kind, schedule, history, runs, due: dueFor(history) };
   };
   const { backupSchedule, drillSchedule, pruneSchedule, verifyPeriodMs } = settings;
@@ -93,13 +101,19 @@ export function dueForReading(catalog: Catalog, verifyPeriodMs: number, now: Dat
     .map(({ entry }) => entry.id);
 }
 
-function historyOf(runs: readonly Run[], lastSuccess: Date | undefined, since: Date): RunHistory {
-  const lastRun = runs.find(({ outcome }) => outcome === 'succeeded')?.beganAt;
-  const lastSuccessAt = later(lastRun, lastSuccess);
+/** By the clock of the store, which may be behind: by as much as clocks may differ, the row says it more exactly. */
+const isProved = (beganAt: Date, proved: Date | undefined): boolean =>
+  proved !== undefined && beganAt.getTime() <= proved.getTime() + clockToleranceMs;
+
+function historyOf(runs: readonly Run[], lastSuccessAt: Date | undefined, since: Date, until: Date): RunHistory {
   const failed = runs.filter(
     (run) => run.outcome === 'failed' && (lastSuccessAt === undefined || run.beganAt > lastSuccessAt),
   );
-  return { since, lastSuccessAt, failures: failed.length, lastFailureAt: failed[0]?.endedAt ?? undefined };
+  const [last] = failed;
+  const endedAt = last?.endedAt ?? undefined;
+  // An end that has not come yet would put off the next try until it has.
+  const lastFailureAt = endedAt !== undefined && endedAt > until ? last?.beganAt : endedAt;
+  return { since, lastSuccessAt, failures: failed.length, lastFailureAt };
 }
 
 function newest(

@@ -231,8 +231,8 @@ function openersOf({ keyring }: Cluster, backup: CatalogEntry | null): NonNullab
 
 /** The newest run, where it failed and nothing of its kind succeeded since. */
 function failedRun({ kind, history, runs }: ScheduleState): HealthFacts['failedRuns'] {
-  const newest = runs.find(({ outcome }) => outcome === 'failed' || outcome === 'succeeded');
-  if (newest?.outcome !== 'failed' || history.failures === 0) return [];
+  const newest = history.failures === 0 ? undefined : runs.find(({ outcome }) => outcome === 'failed');
+  if (newest === undefined) return [];
   return [
     {
       kind,

@@ -46,11 +46,19 @@ function record(kind: RunKind, outcome: Run['outcome']): void {
   runs.unshift({ runId: String(runs.length), kind, outcome, beganAt: at, endedAt: at, ...rest });
 }
 
-const begun = (kind: RunKind): string[] =>
+const begun = (kind: RunKind, outcome?: Run['outcome']): string[] =>
   runs
-    .filter((run) => run.kind === kind)
+    .filter((run) => run.kind === kind && (outcome === undefined || run.outcome === outcome))
     .map(({ beganAt }) => beganAt.toISOString().slice(0, 16))
     .toReversed();
+
+/** A backup of that minute, read back and never drilled. */
+function listed(minute: string): unknown {
+  const at = `${minute}:00Z`;
+  const incarnation = { number: 1, random: '0'.repeat(16) };
+  const times = { startedAt: at, endedAt: at, verified: { oldestReadAt: at } };
+  return { entry: { id: 'b', incarnation, authentic: true, kind: 'scheduled', lastDrill: null, ...times } };
+}
 
 async function runFor(
   begin: string,
@@ -81,7 +89,9 @@ beforeEach(() => {
   const database = { queries: {}, close: async () => {} };
   vi.mocked(openCluster).mockResolvedValue({ store: {}, keyring: {}, database, localState: forgetful } as never);
   vi.mocked(tendKeysIfPossible).mockImplementation(async (_context, _host, cluster) => cluster);
-  vi.mocked(readCatalog).mockResolvedValue({ backups: [] } as never);
+  vi.mocked(readCatalog).mockImplementation(
+    async () => ({ backups: begun('backup', 'succeeded').map(listed) }) as never,
+  );
   vi.mocked(readCluster).mockResolvedValue({
     createdAt: new Date('2026-11-01T00:00:00Z'),
     incarnation: { number: 1, random: '0'.repeat(16) },
@@ -153,17 +163,16 @@ describe('the scheduler', () => {
     await runFor('2026-11-22T20:30:00Z', hourMs, { drill: '0 * * * *' });
     expect(begun('drill')).toEqual([]);
 
-    const incarnation = { number: 1, random: '0'.repeat(16) };
-    const entry = { id: 'b', incarnation, authentic: true, kind: 'scheduled', startedAt: '2026-11-22T20:00:00Z' };
-    const read = {
-      ...entry,
-      endedAt: '2026-11-22T20:00:00Z',
-      lastDrill: null,
-      verified: { oldestReadAt: '2026-11-22T20:00:00Z' },
-    };
-    vi.mocked(readCatalog).mockResolvedValue({ backups: [{ entry: read }] } as never);
+    vi.mocked(readCatalog).mockResolvedValue({ backups: [listed('2026-11-22T20:00')] } as never);
     await runFor('2026-11-22T21:30:00Z', hourMs, { drill: '0 * * * *' });
     expect(begun('drill')).toEqual(['2026-11-22T21:30', '2026-11-22T22:00']);
+  });
+
+  it('does not repeat at once what it did, where neither list nor history shows it', async () => {
+    vi.mocked(readCatalog).mockResolvedValue({ backups: [] } as never);
+    vi.mocked(listRuns).mockResolvedValue([]);
+    await runFor('2026-11-22T20:30:00Z', 2 * hourMs);
+    expect(begun('backup')).toEqual(['2026-11-22T20:30', '2026-11-22T21:00', '2026-11-22T22:00']);
   });
 
   it('runs nothing while the gate is closed', async () => {

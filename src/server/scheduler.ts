@@ -38,22 +38,26 @@ const newerLifeCommands = ['enclave-manager restore run latest', 'enclave-manage
 
 const leftBehindCommands = ['enclave-manager database status', 'enclave-manager restore run latest'];
 
+/** When this process began the last run of a kind that succeeded: whatever clocks and lists say, it is not due again at once. */
+type OwnRuns = Map<RunKind, Date>;
+
 /** In this order: a drill is of the newest backup. */
 const kinds: readonly RunKind[] = ['backup', 'drill', 'verify', 'prune'];
 
 /** Runs what is due, one at a time, until the signal. Failures are recorded, logged and tried again later; none ends it. */
 export async function runScheduler(context: OperationContext, parts: SchedulerParts): Promise<void> {
   const { clock, signal } = context;
+  const own: OwnRuns = new Map();
   while (!signal.aborted) {
-    const waitMs = await step(context, parts);
+    const waitMs = await step(context, parts, own);
     await clock.sleep(waitMs, signal).catch(() => {});
   }
 }
 
 /** Runs the first thing that is due; resolves with how long to wait for the next step. */
-async function step(context: OperationContext, parts: SchedulerParts): Promise<number> {
+async function step(context: OperationContext, parts: SchedulerParts, own: OwnRuns): Promise<number> {
   try {
-    const waitMs = await parts.gate.work(context.signal, (signal) => runDue({ ...context, signal }, parts));
+    const waitMs = await parts.gate.work(context.signal, (signal) => runDue({ ...context, signal }, parts, own));
     return waitMs ?? closedRetryMs;
   } catch (error) {
     if (context.signal.aborted) return 0;
@@ -68,7 +72,7 @@ async function step(context: OperationContext, parts: SchedulerParts): Promise<n
   }
 }
 
-async function runDue(context: OperationContext, parts: SchedulerParts): Promise<number> {
+async function runDue(context: OperationContext, parts: SchedulerParts, own: OwnRuns): Promise<number> {
   // Opened for each step: keys, membership and the database itself may have changed since the last.
   const opened = await openCluster(context, parts.host);
   try {
@@ -84,11 +88,12 @@ async function runDue(context: OperationContext, parts: SchedulerParts): Promise
     await tellOfNewerLife(cluster, catalog, parts.gate);
     const now = context.clock.now();
     const since = (await readCluster(cluster.database.queries))?.createdAt ?? now;
-    const schedules = await readSchedules(cluster.database.queries, catalog, parts.settings, since, now);
+    const schedules = await readSchedules(cluster.database.queries, catalog, parts.settings, since, now, own);
     const states = kinds.map((kind) => schedules[kind]).filter((state) => canRun(state, catalog, parts.settings, now));
     const [first] = states.filter(({ due }) => due !== undefined && due.attemptAt <= now);
     if (first === undefined) return untilNext(states, now);
     await run(first.kind, context, cluster, catalog, parts);
+    own.set(first.kind, now);
     return 0;
   } finally {
     await opened.database.close();

@@ -41,7 +41,8 @@ const maxMessageCharacters = 2000;
 
 /**
  * Records the beginning and returns the run's id. Runs of the kind that are still `running` did not survive: only one
- * runs at a time, so they become `interrupted`. The oldest beyond 1000 of a kind are forgotten.
+ * runs at a time, so they become `interrupted`. The oldest beyond 1000 of a kind are forgotten, but not this one: where the
+ * clock was set back, all others may be newer by theirs.
  */
 export async function recordRunBegin(
   queries: Queries,
@@ -64,7 +65,7 @@ export async function recordRunBegin(
       began_at: now,
     })
     .execute();
-  await forgetOldRuns(queries, run.kind);
+  await forgetOldRuns(queries, run.kind, runId);
   return runId;
 }
 
@@ -141,7 +142,7 @@ async function interruptAbandoned(queries: Queries, kind: RunKind, now: Date): P
     .execute();
 }
 
-async function forgetOldRuns(queries: Queries, kind: RunKind): Promise<void> {
+async function forgetOldRuns(queries: Queries, kind: RunKind, begun: string): Promise<void> {
   const tables = tablesOf(queries);
   const oldest = await tables
     .selectFrom('operation_runs')
@@ -152,7 +153,12 @@ async function forgetOldRuns(queries: Queries, kind: RunKind): Promise<void> {
     .limit(1)
     .executeTakeFirst();
   if (oldest === undefined) return;
-  await tables.deleteFrom('operation_runs').where('kind', '=', kind).where('began_at', '<=', oldest.began_at).execute();
+  await tables
+    .deleteFrom('operation_runs')
+    .where('kind', '=', kind)
+    .where('began_at', '<=', oldest.began_at)
+    .where('run_id', '!=', begun)
+    .execute();
 }
 
 type RunRow = Omit<Tables['operation_runs'], 'details'> & { details: JsonObject };

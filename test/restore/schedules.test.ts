@@ -1,16 +1,22 @@
 import { rmSync } from 'node:fs';
 import { sql } from 'kysely';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '#adapters/system/clock.ts';
+import { systemRandomness } from '#adapters/system/randomness.ts';
+import { uuidv7 } from '#model/identifiers.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
-import { dueForReading, readSchedules } from '#operations/read-schedules.ts';
+import { openOrCreateCluster } from '#operations/open-cluster.ts';
+import { prune } from '#operations/prune.ts';
+import { readStatus } from '#operations/read-status.ts';
+import { dueForReading, readSchedules, type ScheduleSettings } from '#operations/read-schedules.ts';
 import { beginReading } from '#operations/reading-time.ts';
 import { recordVerification } from '#operations/record-verification.ts';
 import { verifyBackups } from '#operations/verify-backup.ts';
 import { parseSchedule } from '#model/schedule.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
-import { makeContext } from '../fixtures/host.ts';
+import { makeContext, makeHost, temporaryDirectory } from '../fixtures/host.ts';
+import { enrol } from '../fixtures/hosts.ts';
 import { objectFile } from '../fixtures/repository.ts';
 import { localWorkers } from '../fixtures/workers.ts';
 
@@ -21,9 +27,14 @@ const settings = { backupSchedule, drillSchedule: undefined, pruneSchedule: unde
 
 const midnightAfter = (time: Date): Date => new Date(Math.floor(time.getTime() / dayMs) * dayMs + dayMs);
 
-async function schedules({ host, cluster }: TestCluster, now: Date, since = new Date(0)) {
+async function schedules(
+  { host, cluster }: TestCluster,
+  now: Date,
+  since = new Date(0),
+  wanted: ScheduleSettings = settings,
+) {
   const catalog = await readCatalog(host.store, cluster.keyring);
-  return await readSchedules(cluster.database.queries, catalog, settings, since, now);
+  return await readSchedules(cluster.database.queries, catalog, wanted, since, now);
 }
 
 describe('schedules', () => {
@@ -106,6 +117,87 @@ describe('schedules', () => {
     expect(state.runs).toEqual([]);
     expect(state.history.lastSuccessAt).toEqual(new Date(backup.startedAt));
     expect(drill.history.lastSuccessAt).toBeInstanceOf(Date);
+  });
+});
+
+/** Rows by who writes SQL, of runs that never were. */
+async function plant({ cluster }: TestCluster, kind: string, outcome: string, beganAt: Date, endedAt = beganAt) {
+  const runId = uuidv7(beganAt, systemRandomness.bytes(10));
+  await sql`INSERT INTO operation_runs (run_id, kind, cause, holder, outcome, details, began_at, ended_at)
+    VALUES (${runId}, ${kind}, 'schedule', 'x', ${outcome}, '{}', ${beganAt}, ${endedAt})`.execute(
+    cluster.database.queries,
+  );
+}
+
+const contextAt = (now: Date) => makeContext({ clock: { ...systemClock, now: () => now } });
+
+describe('what the database says of runs', () => {
+  const weekly = parseSchedule('0 3 * * 0');
+  const drilled = { ...settings, drillSchedule: weekly.ok ? weekly.value : undefined };
+
+  it('answers no schedule of backups and drills, whoever wrote it', async () => {
+    const made = await makeCluster();
+    const { startedAt } = await createBackup(made.context, made.cluster, { kind: 'scheduled' });
+    const now = new Date(Date.now() + 60 * dayMs);
+    for (const kind of ['backup', 'drill']) await plant(made, kind, 'succeeded', new Date(now.getTime() - 1000));
+
+    const { backup, drill } = await schedules(made, now, undefined, drilled);
+    expect(backup.due).toMatchObject({ at: midnightAfter(new Date(startedAt)), overdue: true });
+    expect(drill).toMatchObject({ history: { lastSuccessAt: undefined }, due: { overdue: true } });
+    const place = { onOneDisk: [], embeddedDatabase: false };
+    const { healthy, findings } = await readStatus(contextAt(now), made.cluster, { ...drilled, ...place });
+    expect(healthy).toBe(false);
+    const codes = findings.map(({ code }) => code);
+    expect(codes).toEqual(expect.arrayContaining(['backup-overdue', 'drill-overdue']));
+  });
+
+  it('does not count a backup that another host takes into another repository', async () => {
+    const made = await makeCluster();
+    await createBackup(made.context, made.cluster, { kind: 'scheduled' });
+    const directory = temporaryDirectory();
+    const second = await makeHost({ name: 'host-b', liveName: made.host.server.liveName, directory });
+    await enrol(made.host, second);
+    const { cluster, outcome } = await openOrCreateCluster(made.context, second);
+    onTestFinished(() => cluster.database.close());
+    expect(outcome).toBe('adopted');
+    const now = new Date(Date.now() + 10 * dayMs);
+    const { id } = await createBackup(contextAt(now), cluster, { kind: 'scheduled' });
+
+    const { backup } = await schedules(made, new Date(now.getTime() + 2 * 3_600_000));
+    expect(backup.runs[0]).toMatchObject({ outcome: 'succeeded', backupId: id });
+    expect(backup.due?.overdue).toBe(true);
+  });
+
+  it('puts off no try for longer than a failure of now would', async () => {
+    const made = await makeCluster();
+    const now = new Date();
+    await plant(made, 'backup', 'failed', now, new Date(now.getTime() + 1000 * dayMs));
+
+    const { backup } = await schedules(made, now);
+    expect(backup.due).toMatchObject({ attemptAt: new Date(now.getTime() + 60_000), overdue: true });
+  });
+
+  it('keeps the run that was just begun, where a clock set back makes a thousand others newer', async () => {
+    const made = await makeCluster();
+    await createBackup(made.context, made.cluster, { kind: 'scheduled' });
+    await sql`INSERT INTO operation_runs (run_id, kind, cause, holder, outcome, details, began_at, ended_at)
+      SELECT gen_random_uuid(), 'prune', 'schedule', 'x', 'succeeded', '{}', t, t
+        FROM generate_series(date_trunc('second', now()) - INTERVAL '1000 hours', now(), INTERVAL '1 hour') AS t`.execute(
+      made.cluster.database.queries,
+    );
+    const context = contextAt(new Date(Date.now() - 100 * dayMs));
+    const hourly = parseSchedule('0 * * * *');
+    const pruning = { ...settings, pruneSchedule: hourly.ok ? hourly.value : undefined };
+    const options = { policy: { last: 3 }, graceMs: dayMs, cause: 'schedule', acceptEmptiedTables: false } as const;
+    for (const _ of ['first', 'second']) {
+      await prune(context, made.cluster, options);
+      const { prune: state } = await schedules(made, context.clock.now(), undefined, pruning);
+      expect(state.runs).toMatchObject([{ outcome: 'succeeded', beganAt: context.clock.now() }]);
+      expect(state.due!.attemptAt.getTime()).toBeGreaterThan(context.clock.now().getTime());
+    }
+    const { rows } = await sql<{ count: string }>`SELECT count(*)::text AS count FROM operation_runs
+      WHERE kind = 'prune'`.execute(made.cluster.database.queries);
+    expect(Number(rows[0]!.count)).toBeLessThanOrEqual(1001);
   });
 });
 
