@@ -117,11 +117,13 @@ async function openBoth(
   const both = [...inRepository, ...inDatabase];
   if (opened !== undefined && both.every(({ bytes }) => opened.seen.has(sha256Hex(bytes)))) return opened;
   const documents = [...both, ...(opened?.documents ?? [])];
+  const clusterId = opened?.clusterId;
   try {
-    return await openKeyring(documents, host.sealing);
+    return await openKeyring(documents, host.sealing, { clusterId });
   } catch (error) {
     if (!isEnclaveManagerError(error, 'forged')) throw error;
-    const named = clusterKey && (await openKeyring(documents, host.sealing, { clusterKey }).catch(() => undefined));
+    const named =
+      clusterKey && (await openKeyring(documents, host.sealing, { clusterId, clusterKey }).catch(() => undefined));
     if (named) return named;
     throw await contradiction(host, { inDatabase, inRepository }, error);
   }

@@ -7,6 +7,7 @@ import { readKeyringDocuments, saveKeyringDocuments } from '#store/keyring-docum
 import { schemaVersion } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import type { Host, OperationContext } from './context.ts';
+import { readOwner } from './repository-owner.ts';
 
 /**
  * Opens a database that does not serve yet, from itself alone, by what every command opens the live one with. Throws as that
@@ -59,19 +60,21 @@ export async function openClusterKeyring(
 
 /**
  * Documents of another cluster that this host belongs to as well, put among ours, stop nothing: this host remembers which
- * cluster is meant. What the database says alone would not do.
+ * cluster is meant, or remembers none and the repository's marker names the one that the database does. What the database says
+ * alone would not do.
  */
 async function openOwn(
   context: OperationContext,
-  { sealing, localState }: Host,
+  { sealing, localState, store }: Host,
   documents: readonly KeyringDocument[],
   { clusterId, clusterKey }: ClusterRow & { readonly clusterKey: string | undefined },
 ): Promise<OpenedKeyring> {
   try {
     return await openKeyring(documents, sealing, { clusterKey });
   } catch (error) {
-    const remembered = (await localState.read())?.clusterId;
-    if (!isEnclaveManagerError(error, 'repository-foreign') || remembered !== clusterId) throw error;
+    if (!isEnclaveManagerError(error, 'repository-foreign')) throw error;
+    const meant = (await localState.read())?.clusterId ?? (store && (await readOwner(store).catch(() => undefined)));
+    if (meant !== clusterId) throw error;
     context.progress.note(`warning: ${error.message} Those of cluster ${clusterId} are used.`);
     return await openKeyring(documents, sealing, { clusterId, clusterKey });
   }

@@ -1,6 +1,5 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { keyringPrefix, markerPath } from '#format/layout.ts';
-import { readMarker } from '#format/marker.ts';
+import { keyringPrefix } from '#format/layout.ts';
 import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/keyring.ts';
 import { checkKeyringLimits, distinctDocuments, fitsKeyring, sha256Hex } from '#keys/keyring-entry.ts';
 import { type KeyringPlace, parseKeyringPath } from '#keys/keyring-paths.ts';
@@ -10,6 +9,7 @@ import type { Sealing } from '#ports/sealing.ts';
 import { carriedKeyrings } from './carried-keyring.ts';
 import { damagedAsAbsent } from './damaged-as-absent.ts';
 import { listBounded } from './list-bounded.ts';
+import { readOwner } from './repository-owner.ts';
 
 export interface Repository {
   readonly store: ObjectStore;
@@ -18,23 +18,26 @@ export interface Repository {
 
 /**
  * Opens the keys of a repository with this host's hardware and nothing else. Where `keyring/` is damaged, the copies
- * that the newest manifests carry serve. `clusterKey`, named by a person, decides between two successors of one key.
- * Throws `no-key`, `sealing-unavailable`, `forged`.
+ * that the newest manifests carry serve. `clusterKey`, named by a person, decides between two successors of one key, and the
+ * marker between two clusters of this hardware.
+ * Throws `no-key`, `sealing-unavailable`, `forged`, `repository-foreign`, `version-incompatible`.
  */
 export async function openRepository(
   store: ObjectStore,
   sealing: Sealing,
   { clusterKey }: { readonly clusterKey?: string | undefined } = {},
 ): Promise<Repository> {
-  await refuseNewerFormat(store);
+  const owner = await readOwner(store);
   const documents = await tryRead(store);
-  let best: Attempt = Array.isArray(documents) ? await tryOpen(documents, sealing, clusterKey) : { error: documents };
+  let best: Attempt = Array.isArray(documents)
+    ? await tryOpen(documents, sealing, { clusterKey, owner })
+    : { error: documents };
   const own = Array.isArray(documents) ? documents : [];
   let copiesSeen = false;
   for await (const copies of carriedKeyrings(store)) {
     if ('keyring' in best && isWhole(best.keyring)) break;
     copiesSeen = true;
-    const attempt = await tryOpen(withCopies(own, copies), sealing, clusterKey);
+    const attempt = await tryOpen(withCopies(own, copies), sealing, { clusterKey, owner });
     if (!('keyring' in best) || ('keyring' in attempt && isBetter(attempt.keyring, best.keyring))) best = attempt;
   }
   const newer = 'keyring' in best && opensEverything(best.keyring) ? undefined : newerFormat(own);
@@ -96,18 +99,6 @@ async function tryRead(store: ObjectStore): Promise<KeyringDocument[] | EnclaveM
   }
 }
 
-/** A repository of a newer format is left alone, whatever else can be read in it. A lost or damaged marker says nothing. */
-async function refuseNewerFormat(store: ObjectStore): Promise<void> {
-  const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker }).catch(damagedAsAbsent);
-  if (bytes === undefined) return;
-  try {
-    readMarker(bytes);
-  } catch (error) {
-    if (isEnclaveManagerError(error, 'version-incompatible')) throw error;
-    damagedAsAbsent(error);
-  }
-}
-
 function nothingThere(store: ObjectStore): EnclaveManagerError {
   return new EnclaveManagerError('not-found', `there is no backup in ${store.location}, and no keys`, {
     hint: 'Check ENCLAVE_MANAGER_REPOSITORY, and that the disk with the backups is mounted.',
@@ -119,14 +110,18 @@ type Attempt = { readonly keyring: OpenedKeyring } | { readonly error: EnclaveMa
 async function tryOpen(
   documents: readonly KeyringDocument[],
   sealing: Sealing,
-  clusterKey: string | undefined,
+  named: { readonly clusterKey: string | undefined; readonly owner?: string | undefined; readonly clusterId?: string },
 ): Promise<Attempt> {
+  const { clusterKey, owner, clusterId } = named;
   try {
-    return { keyring: await openKeyring(documents, sealing) };
+    return { keyring: await openKeyring(documents, sealing, { clusterId }) };
   } catch (error) {
+    // Whoever could change the marker could take the documents of the cluster away as well.
+    if (owner !== undefined && isEnclaveManagerError(error, 'repository-foreign'))
+      return await tryOpen(documents, sealing, { clusterKey, clusterId: owner });
     // What the named key is not needed for, it does not change: whoever compares it says more than this would.
     if (clusterKey !== undefined && isEnclaveManagerError(error, 'forged')) {
-      const chosen = await openKeyring(documents, sealing, { clusterKey }).catch(() => undefined);
+      const chosen = await openKeyring(documents, sealing, { clusterKey, clusterId }).catch(() => undefined);
       if (chosen !== undefined) return { keyring: chosen };
     }
     if (isEnclaveManagerError(error, 'no-key', 'damaged', 'forged')) return { error };

@@ -1,16 +1,12 @@
 import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Manifest } from '#format/manifest.ts';
-import { markerPath } from '#format/layout.ts';
-import { readMarker } from '#format/marker.ts';
 import { requireMember } from '#keys/keyring.ts';
-import { documentLimits } from '#keys/signed-document.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import type { LocalState, NodeState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { LiveKeys } from './bring-keys.ts';
 import type { OperationContext } from './context.ts';
-import { damagedAsAbsent } from './damaged-as-absent.ts';
 import { type AcceptedLoss, missingBackups, restoreWithoutThem } from './hidden-backups.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { withCarriedMembership } from './carried-membership.ts';
@@ -19,6 +15,7 @@ import { refuseNewerKey } from './newer-key.ts';
 import { isWhole, newestKeyring, openRepository, type Repository } from './open-repository.ts';
 import { ofUnexpectedCluster, requireNamedKey } from './proved-key.ts';
 import { memoryOf } from './remember-node.ts';
+import { readOwner } from './repository-owner.ts';
 import { findBackup, readCatalog, type Catalog, type CatalogBackup } from './read-catalog.ts';
 import { readManifest } from './read-manifest.ts';
 import { noteSeen } from './see-catalog.ts';
@@ -127,15 +124,6 @@ async function checkOwner({ store, keyring }: Repository): Promise<void> {
 
 const unprovedLife =
   'The live database does not vouch for it: it does not hold that key, or nothing proves that its rows became the cluster there. Where a change of keys was interrupted beside it, start the manager first: it ends that.';
-
-async function readOwner(store: ObjectStore): Promise<string | undefined> {
-  try {
-    const bytes = await store.get(markerPath, { maxBytes: documentLimits.marker });
-    return bytes && readMarker(bytes).clusterId;
-  } catch (error) {
-    return damagedAsAbsent(error);
-  }
-}
 
 /**
  * Keys prove who wrote a backup, not that it is the newest. A host that remembers the cluster holds the repository to

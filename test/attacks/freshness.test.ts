@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { manifestPath } from '#format/layout.ts';
 import { startCommand } from '../fixtures/command.ts';
-import { expectRefused, Scene, setStage, type Stage } from './stage.ts';
+import { expectRefused, expectRestores, Scene, setStage, type Stage } from './stage.ts';
 import { spell, parseFile } from './attacker.ts';
 
 let stage: Stage;
@@ -126,15 +126,20 @@ describe("another cluster's repository", () => {
     });
   });
 
-  it('mixed into this one stops a restore, and names both', async () => {
+  it('mixed into this one is set aside, as the marker names this one; without a marker it stops a restore, which names both', async () => {
     const other = await joined();
     const scene = new Scene(stage);
     for (const { path, bytes } of other.documents) if (path.includes('/nodes/')) scene.plant(path, bytes);
+    await expectRestores(scene, stage);
+    scene.expectPlanted();
 
-    const { exitCode, code, message } = await scene.fail(...run);
+    const unmarked = new Scene(stage);
+    for (const { path, bytes } of other.documents) if (path.includes('/nodes/')) unmarked.plant(path, bytes);
+    unmarked.remove('enclave-manager.json');
+    const { exitCode, code, message } = await unmarked.fail(...run);
     expect({ exitCode, code }).toEqual({ exitCode: 12, code: 'repository-foreign' });
     for (const id of [stage.keyring.clusterId, other.keyring.clusterId]) expect(message).toContain(id);
-    scene.expectPlanted();
+    unmarked.expectPlanted();
   });
 
   it('mixed into this one does not stop a manager that has a database: it remembers whose it is', async () => {

@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { KeyringDocument } from '#keys/keyring.ts';
@@ -174,12 +174,21 @@ describe('credentials transplanted', () => {
     await expectAllBack(scene);
   });
 
-  it('from another cluster on the same hardware, with its slots, stop a host that does not remember whose it is', async () => {
+  it('from another cluster on the same hardware, with its slots, are set aside where the marker says whose it is, and stop where it is lost', async () => {
     const other = await makePair(pair);
     const foreign = other.documents.filter(({ path }) => path.includes('/nodes/') || path.includes('.0'));
     expect(foreign.length).toBeGreaterThanOrEqual(6);
+    const marked = sceneOf(pair.a);
+    plantAll(marked, foreign);
+    await expectAllBack(marked);
+    // Neither stops the host once it has the database, though it remembers nothing.
+    rmSync(join(marked.dataDirectory, 'state'), { recursive: true });
+    expect((await marked.succeed('keys', 'status')).document).toMatchObject({ clusterKey: pair.backup.clusterKey });
+    marked.expectPlanted();
+
     const scene = sceneOf(pair.a);
     plantAll(scene, foreign);
+    scene.remove('enclave-manager.json');
     const refusal = { exitCode: 12, code: 'repository-foreign', message: /credentials of several clusters/ };
     await expectRefused(scene, refusal, ...restoring());
     scene.expectPlanted();

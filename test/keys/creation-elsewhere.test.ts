@@ -101,7 +101,7 @@ describe('a creation that was interrupted and goes on beside the repository of a
 
     const naming = ['restore', 'run', 'latest', '--cluster-key', production.backup.clusterKey, '--yes', '--json'];
     const { exitCode, stdout, stderr } = await runCommand(naming, await commandOn(host));
-    expect(exitCode, stderr).toBe(0);
+    expect(exitCode, stdout + stderr).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ backupId: production.backup.id, safetyBackupId: null });
 
     const { cluster, outcome } = await openOrCreateCluster(context, host);
