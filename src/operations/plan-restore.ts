@@ -188,9 +188,9 @@ async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
   const { liveName, location, engine, version } = server;
   const exists = (await server.databaseIdentity(liveName)) !== undefined;
   const cluster = exists && !(await hasImport({ server })) ? await readLiveCluster({ server }) : undefined;
-  const live = exists
-    ? { name: liveName, sizeBytes: await server.databaseSizeBytes(liveName), clusterId: cluster?.clusterId ?? null }
-    : null;
+  // Like an import, a cluster that was only begun serves nobody, and is in nobody's way.
+  const clusterId = cluster?.state === 'ready' ? cluster.clusterId : null;
+  const live = exists ? { name: liveName, sizeBytes: await server.databaseSizeBytes(liveName), clusterId } : null;
   return {
     location,
     engine: `${engine} ${version}`,
