@@ -10,6 +10,7 @@ export function replacesKeysOf(
   { clusterId, keyGeneration, verifyKey, newestEpoch }: OpenedKeyring,
   document: KeyringDocument,
 ): boolean {
+  if (parseKeyringPath(document.path)?.type !== 'epoch') return false;
   return recordsOf(document, clusterId).some(
     ({ previous, payload }) =>
       isPlausibleStep(newestEpoch, payload.epoch) &&

@@ -1,9 +1,11 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
-import { backupsPrefix } from '#format/layout.ts';
+import { backupsPrefix, parseManifestPath } from '#format/layout.ts';
 import { readManifestSummary } from '#format/manifest.ts';
 import { identityOf, type KeyringDocument } from '#keys/keyring-entry.ts';
 import { parseKeyringPath } from '#keys/keyring-paths.ts';
+import type { OpenedKeyring } from '#keys/opened-keyring.ts';
 import { documentLimits } from '#keys/signed-document.ts';
+import { replacesKeysOf } from '#keys/succession.ts';
 import type { ObjectStore, StoredObject } from '#ports/object-store.ts';
 import { damagedAsAbsent } from './damaged-as-absent.ts';
 import { listBounded } from './list-bounded.ts';
@@ -57,6 +59,60 @@ export async function* carriedKeyrings(
   yield* close();
 }
 
+/** How many manifests of the cluster are looked at for newer keys. Hosts whose clocks differ may have named an older one later. */
+const genuineManifestsRead = 4;
+/** More than one is a contradiction already. */
+const maxSuccessors = 16;
+
+/**
+ * Copies of epoch documents that lead on from a keyring: the newest of its keys signed them as the next, which nobody else can.
+ *
+ * A `keyring/` from before the keys were changed looks whole; only what was signed since shows what it lacks. Names are read from the
+ * newest on, one manifest at a time, until a few were the cluster's: signed by these keys, or leading on from them. What anybody
+ * can write is neither, and ends nothing before the limit that holds for all reading here.
+ */
+export async function successorsInManifests(store: ObjectStore, keyring: OpenedKeyring): Promise<KeyringDocument[]> {
+  const found = new Map<string, KeyringDocument>();
+  let genuine = 0;
+  for (const object of await newestManifests(store)) {
+    const bytes = await readDocument(store, object, documentLimits.manifest).catch(damagedAsAbsent);
+    if (bytes === undefined) continue;
+    const isOfTheseKeys = isOfKeyring(keyring, object.key, bytes);
+    const copies = isOfTheseKeys ? [] : copiesOf(bytes);
+    const successors = copies.filter((document) => replacesKeysOf(keyring, document));
+    for (const document of successors) if (found.size < maxSuccessors) found.set(identityOf(document), document);
+    if (isOfTheseKeys || successors.length > 0) genuine += 1;
+    if (genuine === genuineManifestsRead) break;
+  }
+  return [...found.values()];
+}
+
+/** Under its own name: an older one could otherwise be copied to as many later names as are looked at. */
+function isOfKeyring(keyring: OpenedKeyring, path: string, manifest: Buffer): boolean {
+  try {
+    const id = parseManifestPath(path);
+    return id !== undefined && idIn(keyring.verify('manifest', manifest)) === id;
+  } catch (error) {
+    if (isEnclaveManagerError(error)) return false;
+    throw error;
+  }
+}
+
+function idIn(payload: unknown): unknown {
+  if (typeof payload !== 'object' || payload === null || !('summary' in payload)) return undefined;
+  const { summary } = payload;
+  return typeof summary === 'object' && summary !== null && 'id' in summary ? summary.id : undefined;
+}
+
+async function newestManifests(store: ObjectStore): Promise<StoredObject[]> {
+  const newest: StoredObject[] = [];
+  for await (const object of listBounded(store, backupsPrefix)) {
+    newest.push(object);
+    if (newest.length > 2 * maxManifestsTried) newest.splice(0, maxManifestsTried);
+  }
+  return newest.slice(-maxManifestsTried).toReversed();
+}
+
 async function manifestsToTry(store: ObjectStore): Promise<StoredObject[]> {
   const ordinary: StoredObject[] = [];
   const large: StoredObject[] = [];
@@ -70,8 +126,12 @@ async function manifestsToTry(store: ObjectStore): Promise<StoredObject[]> {
 
 async function copiesIn(store: ObjectStore, object: StoredObject): Promise<readonly KeyringDocument[]> {
   const bytes = await readDocument(store, object, documentLimits.manifest).catch(damagedAsAbsent);
+  return bytes === undefined ? [] : copiesOf(bytes);
+}
+
+function copiesOf(manifest: Buffer): readonly KeyringDocument[] {
   try {
-    return bytes === undefined ? [] : readManifestSummary(bytes).keyring.filter(hasPossibleLength);
+    return readManifestSummary(manifest).keyring.filter(hasPossibleLength);
   } catch (error) {
     if (isEnclaveManagerError(error)) return [];
     throw error;

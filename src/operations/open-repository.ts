@@ -4,9 +4,10 @@ import { openKeyring, type KeyringDocument, type OpenedKeyring } from '#keys/key
 import { checkKeyringLimits, distinctDocuments, fitsKeyring, sha256Hex } from '#keys/keyring-entry.ts';
 import { type KeyringPlace, parseKeyringPath } from '#keys/keyring-paths.ts';
 import { documentLimits, parseDocument } from '#keys/signed-document.ts';
+import { couldReplaceKeysOf } from '#keys/succession.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
-import { carriedKeyrings } from './carried-keyring.ts';
+import { carriedKeyrings, successorsInManifests } from './carried-keyring.ts';
 import { damagedAsAbsent } from './damaged-as-absent.ts';
 import { listBounded } from './list-bounded.ts';
 import { readOwner } from './repository-owner.ts';
@@ -17,9 +18,9 @@ export interface Repository {
 }
 
 /**
- * Opens the keys of a repository with this host's hardware and nothing else. Where `keyring/` is damaged, the copies
- * that the newest manifests carry serve. `clusterKey`, named by a person, decides between two successors of one key, and the
- * marker between two clusters of this hardware.
+ * Opens the keys of a repository with this host's hardware and nothing else. Where `keyring/` is damaged, or from before the keys
+ * were changed, the copies that the newest manifests carry serve. `clusterKey`, named by a person, decides between two
+ * successors of one key, and the marker between two clusters of this hardware.
  * Throws `no-key`, `sealing-unavailable`, `forged`, `repository-foreign`, `version-incompatible`.
  */
 export async function openRepository(
@@ -29,23 +30,74 @@ export async function openRepository(
 ): Promise<Repository> {
   const owner = await readOwner(store);
   const documents = await tryRead(store);
-  let best: Attempt = Array.isArray(documents)
-    ? await tryOpen(documents, sealing, { clusterKey, owner })
-    : { error: documents };
   const own = Array.isArray(documents) ? documents : [];
-  let copiesSeen = false;
-  for await (const copies of carriedKeyrings(store)) {
-    if ('keyring' in best && isWhole(best.keyring)) break;
-    copiesSeen = true;
-    const attempt = await tryOpen(withCopies(own, copies), sealing, { clusterKey, owner });
-    if (!('keyring' in best) || ('keyring' in attempt && isBetter(attempt.keyring, best.keyring))) best = attempt;
-  }
+  const opening = { store, sealing, clusterKey, owner };
+  const first = Array.isArray(documents) ? await tryOpen(own, sealing, opening) : { error: documents };
+  const { best, copiesSeen } = await withCarried(first, own, opening);
   const newer = 'keyring' in best && opensEverything(best.keyring) ? undefined : newerFormat(own);
   if (newer !== undefined) throw newer;
   if ('keyring' in best) return { store, keyring: best.keyring };
   if (own.length === 0 && !copiesSeen && Array.isArray(documents)) throw nothingThere(store);
   throw best.error;
 }
+
+interface Opening {
+  readonly store: ObjectStore;
+  readonly sealing: Sealing;
+  readonly clusterKey: string | undefined;
+  /** By the marker. */
+  readonly owner: string | undefined;
+}
+
+/** With the copies in manifests, where something is missing without them, or the keys of today are only there. */
+async function withCarried(
+  first: Attempt,
+  own: readonly KeyringDocument[],
+  opening: Opening,
+): Promise<{ readonly best: Attempt; readonly copiesSeen: boolean }> {
+  const { store, sealing, clusterKey } = opening;
+  let best = isEnough(first, clusterKey) ? await followed(first, own, opening) : first;
+  let copiesSeen = false;
+  if (isEnough(best, clusterKey)) return { best, copiesSeen };
+  for await (const copies of carriedKeyrings(store)) {
+    copiesSeen = true;
+    if ('keyring' in best && isWhole(best.keyring) && !couldLeadTo(best.keyring, copies)) continue;
+    best = better(best, await tryOpen(withCopies(own, best, copies), sealing, opening), clusterKey);
+    if (isEnough(best, clusterKey)) best = await followed(best, own, opening);
+    if (isEnough(best, clusterKey)) break;
+  }
+  return { best, copiesSeen };
+}
+
+/**
+ * As far as the manifests lead on; ends, because every step is to a higher generation. Throws `forged` where they lead on to two keys: the
+ * owner of an old one made one of them.
+ */
+async function followed(opened: Attempt, own: readonly KeyringDocument[], opening: Opening): Promise<Attempt> {
+  const { store, sealing, clusterKey } = opening;
+  let best = opened;
+  while ('keyring' in best) {
+    const successors = await successorsInManifests(store, best.keyring);
+    if (successors.length === 0) break;
+    const { clusterId } = best.keyring;
+    const attempt = await tryOpen(withCopies(own, best, successors), sealing, { clusterKey, clusterId });
+    if ('error' in attempt && attempt.error.code === 'forged') throw attempt.error;
+    if (!('keyring' in attempt) || !leadsOn(attempt.keyring, best.keyring)) break;
+    best = attempt;
+  }
+  return best;
+}
+
+/** A named key is looked for in every manifest: whoever names it knows of more than `keyring/` shows. */
+const isEnough = (attempt: Attempt, clusterKey: string | undefined): boolean =>
+  'keyring' in attempt && isWhole(attempt.keyring) && hasNamed(attempt.keyring, clusterKey);
+
+const hasNamed = ({ fingerprints }: OpenedKeyring, clusterKey: string | undefined): boolean =>
+  clusterKey === undefined || fingerprints.has(clusterKey);
+
+/** Opening is slow where the hardware is, so that it is not tried for copies that change nothing. */
+const couldLeadTo = (keyring: OpenedKeyring, copies: readonly KeyringDocument[]): boolean =>
+  copies.some((document) => couldReplaceKeysOf(keyring, document));
 
 /**
  * The same repository, opened again where something was added or replaced under `keyring/` since: opening is slow where the hardware is,
@@ -105,7 +157,11 @@ function nothingThere(store: ObjectStore): EnclaveManagerError {
   });
 }
 
-type Attempt = { readonly keyring: OpenedKeyring } | { readonly error: EnclaveManagerError };
+interface Opened {
+  readonly keyring: OpenedKeyring;
+}
+
+type Attempt = Opened | { readonly error: EnclaveManagerError };
 
 async function tryOpen(
   documents: readonly KeyringDocument[],
@@ -143,8 +199,19 @@ export function isWhole(keyring: OpenedKeyring): boolean {
   return opensEverything(keyring) && !missesMemberships && membership.currentEpoch === newestEpoch;
 }
 
-const isBetter = (keyring: OpenedKeyring, than: OpenedKeyring): boolean =>
-  opensEverything(keyring) && (!opensEverything(than) || keyring.membership.number > than.membership.number);
+function better(best: Attempt, attempt: Attempt, clusterKey: string | undefined): Attempt {
+  if (!('keyring' in best)) return attempt;
+  return 'keyring' in attempt && isBetter(attempt.keyring, best.keyring, clusterKey) ? attempt : best;
+}
+
+function isBetter(keyring: OpenedKeyring, than: OpenedKeyring, clusterKey: string | undefined): boolean {
+  if (hasNamed(keyring, clusterKey) !== hasNamed(than, clusterKey)) return hasNamed(keyring, clusterKey);
+  if (leadsOn(keyring, than)) return true;
+  return opensEverything(keyring) && (!opensEverything(than) || keyring.membership.number > than.membership.number);
+}
+
+const leadsOn = ({ keyGeneration, fingerprints }: OpenedKeyring, from: OpenedKeyring): boolean =>
+  keyGeneration > from.keyGeneration && fingerprints.has(from.fingerprint);
 
 /** Everything under `keyring/` that could be a document of it, unverified. Throws `damaged` for more than a keyring can have. */
 export async function readKeyringDocuments(store: ObjectStore): Promise<KeyringDocument[]> {
@@ -166,8 +233,19 @@ async function readUndamaged(store: ObjectStore, key: string, maxBytes: number):
   return await store.get(key, { maxBytes }).catch(damagedAsAbsent);
 }
 
-/** A path may come several times; which bytes are authentic is for the keyring to find out. Copies come first where both do not fit. */
-function withCopies(documents: readonly KeyringDocument[], copies: readonly KeyringDocument[]): KeyringDocument[] {
-  const all = distinctDocuments([...copies, ...documents]);
-  return fitsKeyring(all) ? all : [...copies];
+/**
+ * A path may come several times; which bytes are authentic is for the keyring to find out. Where not all of it fits, copies come
+ * first, and what was opened before what else lies under `keyring/`.
+ */
+function withCopies(
+  own: readonly KeyringDocument[],
+  opened: Attempt,
+  copies: readonly KeyringDocument[],
+): readonly KeyringDocument[] {
+  const authentic = 'keyring' in opened ? opened.keyring.documents : [];
+  const choices = [
+    [...copies, ...authentic, ...own],
+    [...copies, ...authentic],
+  ].map(distinctDocuments);
+  return choices.find(fitsKeyring) ?? copies;
 }

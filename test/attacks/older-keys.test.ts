@@ -1,20 +1,27 @@
-import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { manifestPath } from '#format/layout.ts';
+import type { KeyringDocument } from '#keys/keyring.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
+import { openRepository, readKeyringDocuments } from '#operations/open-repository.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
+import { makeCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts, withCluster } from '../fixtures/hosts.ts';
+import { storeWith } from '../fixtures/repository.ts';
 import { addUsers } from '../fixtures/rows.ts';
-import { Scene } from './stage.ts';
+import { edit } from './attacker.ts';
+import { expectRefused, Scene } from './stage.ts';
 
 const context = makeContext();
 const secondEpoch = 'keyring/epochs/2/epoch.json';
 const run = ['restore', 'run', 'latest', '--yes'];
 
 let host: TestHost;
+let second: TestHost;
 let older: BackupResult;
 let fresh: BackupResult;
+let documents: readonly KeyringDocument[];
 /** What lies under `keyring/` since the keys were changed. */
 let newer: string[];
 
@@ -24,26 +31,33 @@ beforeAll(async () => {
   const { cluster } = await openOrCreateCluster(context, host);
   await addUsers(cluster.database, 20);
   await cluster.database.close();
-  await enrolHosts(host, ['host-b']);
+  [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
   older = await withCluster(host, (opened) => createBackup(context, opened, { kind: 'manual' }));
-  const before = new Set(keyringPaths());
+  const before = new Set((await readKeyringDocuments(host.store)).map(({ path }) => path));
   await withCluster(host, (opened) => rotateKeys(context, host, opened));
   fresh = await withCluster(host, (opened) => createBackup(context, opened, { kind: 'manual' }));
-  newer = keyringPaths().filter((path) => !before.has(path));
+  documents = await readKeyringDocuments(host.store);
+  newer = documents.map(({ path }) => path).filter((path) => !before.has(path));
   expect(newer).toContain(secondEpoch);
   expect([older.sequence, fresh.sequence]).toEqual([1, 2]);
 }, 240_000);
-
-const keyringPaths = (): string[] =>
-  readdirSync(`${host.directory}/backups/keyring`, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => `${entry.parentPath.slice(entry.parentPath.indexOf('keyring'))}/${entry.name}`);
 
 /** The new key and the credential that host-a sealed with it, or all that is new. */
 const lost = {
   some: () => newer.filter((path) => path === secondEpoch || path.includes('/nodes/')),
   all: () => newer,
 };
+
+const named = () => ['--cluster-key', fresh.clusterKey];
+const rot = Buffer.from('bit rot');
+
+/** As many manifests as `count`, with names that come before every genuine one, and whatever keyring anybody can copy. */
+function plantJunk(scene: Scene, count: number, copies: readonly KeyringDocument[]): void {
+  const keyring = copies.map(({ path, bytes }) => ({ path, bytes: bytes.toString('base64') }));
+  const bytes = edit(scene.read(manifestPath(fresh.id)), (payload) => ({ ...payload, keyring }));
+  for (let index = 0; index < count; index += 1)
+    scene.plant(manifestPath(`20990101T0${String(10_000 + index)}Z-aaaaaa`), bytes);
+}
 
 describe('what the keys of today need, deleted under keyring/', () => {
   it.each(['some', 'all'] as const)(
@@ -56,4 +70,73 @@ describe('what the keys of today need, deleted under keyring/', () => {
       expect(document).toMatchObject({ backupId: fresh.id, sequence: 2 });
     },
   );
+
+  it.each(['some', 'all'] as const)(
+    'is taken from the manifests, where the database is gone as well (%s)',
+    async (which) => {
+      for (const scene of [new Scene({ host }), new Scene({ host }, { remembers: false })]) {
+        scene.remove(...lost[which]());
+        const { document: listed } = await scene.succeed('backup', 'list', ...named());
+        expect(listed).toMatchObject([
+          { id: fresh.id, authentic: true },
+          { id: older.id, authentic: true },
+        ]);
+        const { document } = await scene.succeed(...run, ...named());
+        expect(document).toMatchObject({ backupId: fresh.id });
+      }
+      const alone = new Scene({ host });
+      alone.remove(...lost[which]());
+      expect((await alone.succeed(...run)).document).toMatchObject({ backupId: fresh.id });
+    },
+  );
+
+  it.each([
+    ['lost', (scene: Scene) => scene.remove(secondEpoch)],
+    ['bit rot', (scene: Scene) => scene.plant(secondEpoch, rot)],
+    ['all of it', (scene: Scene) => scene.remove(...newer)],
+  ])(
+    'is found by a host that was off, which restores the newest backup under the named key (%s)',
+    async (_, damage) => {
+      const scene = new Scene({ host: second }, { repositoryOf: host });
+      damage(scene);
+
+      const message = new RegExp(`leads on to ${fresh.clusterKey.replaceAll(/[+/]/g, '.')}`);
+      await expectRefused(scene, { exitCode: 2, code: 'usage', message }, ...run);
+      const { document } = await scene.succeed(...run, ...named());
+      expect(document).toMatchObject({ backupId: fresh.id });
+    },
+  );
+
+  it('is found behind manifests that anybody can write, with copies of what is public', async () => {
+    const scene = new Scene({ host: second }, { repositoryOf: host });
+    const before = documents.filter(({ path }) => !newer.includes(path));
+    const tip = documents.filter(({ path }) => path === secondEpoch);
+    expect([before.length > 5, tip.length]).toEqual([true, 1]);
+    scene.remove(...newer);
+    plantJunk(scene, 20, before);
+    plantJunk(scene, 6, tip);
+    for (let index = 0; index < 6; index += 1)
+      scene.plant(manifestPath(`20990201T00000${index}Z-aaaaaa`), scene.read(manifestPath(older.id)));
+
+    const message = new RegExp(`leads on to ${fresh.clusterKey.replaceAll(/[+/]/g, '.')}`);
+    await expectRefused(scene, { exitCode: 2, code: 'usage', message }, ...run);
+    expect((await scene.succeed(...run, ...named())).document).toMatchObject({ backupId: fresh.id });
+    scene.expectPlanted();
+  });
+
+  it('costs the reading of a few manifests where nothing is lost', async () => {
+    const six = await makeCluster();
+    for (let made = 0; made < 6; made += 1) await createBackup(context, six.cluster, { kind: 'manual' });
+    const read: string[] = [];
+    const { store } = six.host;
+    const counting = storeWith(store, {
+      get: async (key, options) => {
+        if (key.startsWith('backups/')) read.push(key);
+        return await store.get(key, options);
+      },
+    });
+    const { keyring } = await openRepository(counting, six.host.sealing);
+    expect(keyring.fingerprint).toBe(six.cluster.keyring.fingerprint);
+    expect(read).toHaveLength(4);
+  });
 });

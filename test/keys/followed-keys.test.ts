@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -189,7 +189,13 @@ describe('a bucket that an evicted host replaced by its own', () => {
   it('brings nothing of such a database into a bucket from before', async () => {
     place(forged);
     rmSync(objectFile(host, 'keyring/epochs/2'), { recursive: true });
-    rmSync(objectFile(host, `backups/${theirs!.id}.json`));
+    const before = `${old!.id}.json`;
+    const elsewhere = await on(second, freshDatabaseName());
+    // A manifest of theirs that is left carries the key that they made: it is followed as little as one under keyring/.
+    await expect(restore(context, elsewhere, unasked)).rejects.toMatchObject({ code: 'usage', exitCode: 2 });
+    const since = readdirSync(objectFile(host, 'backups')).filter((name) => name !== before);
+    expect(since).toContain(`${theirs!.id}.json`);
+    for (const name of since) rmSync(objectFile(host, `backups/${name}`));
     const off = await on(second, await copyOfTheirs());
     await expect(restore(context, off, unasked)).rejects.toMatchObject({ code: 'usage', exitCode: 2 });
     await expect(restore(context, off, naming(old!.clusterKey, 1))).rejects.toMatchObject({
@@ -198,7 +204,6 @@ describe('a bucket that an evicted host replaced by its own', () => {
       message: expect.stringContaining(`with the live database is ${theirs!.clusterKey}, not ${old!.clusterKey}`),
     });
     expect(existsSync(objectFile(host, secondEpoch))).toBe(false);
-    const elsewhere = await on(second, freshDatabaseName());
     expect(await restore(context, elsewhere, unasked)).toMatchObject({ backupId: old!.id });
     expect(await names(elsewhere)).not.toContain('Mallory');
   });
