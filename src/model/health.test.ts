@@ -11,6 +11,7 @@ const well: HealthFacts = {
   repository: 'reachable',
   newestBackup: { id: '20261122T000000Z-k3f9q2', authentic: true, verified: true, openers: 2 },
   hiddenBackups: undefined,
+  unlistedBackup: undefined,
   newerLife: undefined,
   markerProblem: undefined,
   rejectedManifests: [],
@@ -69,6 +70,12 @@ describe('judgeHealth', () => {
       message: expect.stringMatching(/seen backup sequence 7.* is 5/),
       hint: expect.stringContaining('--at-least-sequence 5'),
     });
+  });
+
+  it('is unhealthy when the newest backup of the database is not in this repository', () => {
+    const unlistedBackup = { message: 'it is not here', hint: 'Set one.' };
+    expect(codesOf({ unlistedBackup })).toEqual({ healthy: false, codes: ['backup-elsewhere'] });
+    expect(judgeHealth({ ...well, unlistedBackup }).findings[0]).toMatchObject(unlistedBackup);
   });
 
   it('reports two backups with one sequence, and stays healthy: both can be restored', () => {

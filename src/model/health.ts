@@ -10,6 +10,8 @@ export interface HealthFacts {
   readonly markerProblem: string | undefined;
   /** This host has seen a backup of a higher sequence than the repository shows now. */
   readonly hiddenBackups: { readonly seenSequence: number; readonly newestSequence: number } | undefined;
+  /** The database knows of a newer backup that is not in this repository. */
+  readonly unlistedBackup: { readonly message: string; readonly hint: string } | undefined;
   /** Another database lives on with this cluster's data and backs up here; a sentence. */
   readonly newerLife: { readonly message: string; readonly hint: string } | undefined;
   /** What lies where manifests do and is no backup of this cluster; each a sentence. */
@@ -55,6 +57,7 @@ export const findingCodes = [
   'repository-unreachable',
   'marker-unusable',
   'backups-hidden',
+  'backup-elsewhere',
   'superseded',
   'manifest-rejected',
   'keyring-rejected',
@@ -116,6 +119,7 @@ function repositoryFindings(facts: HealthFacts): Finding[] {
 function lossFindings({
   markerProblem,
   hiddenBackups,
+  unlistedBackup,
   newerLife,
   rejectedManifests,
   rejectedKeyring,
@@ -132,6 +136,9 @@ function lossFindings({
     const message = `this host has seen backup sequence ${seenSequence}; the newest in the repository is ${newestSequence}: newer backups were deleted or hidden`;
     const hint = `Find the newer backups. A restore without them has to say so: --at-least-sequence ${newestSequence}. Where they are lost for good, the next backup here ends this: backup create.`;
     findings.push(problem('backups-hidden', message, hint));
+  }
+  if (unlistedBackup !== undefined) {
+    findings.push(problem('backup-elsewhere', unlistedBackup.message, unlistedBackup.hint));
   }
   if (newerLife !== undefined) findings.push(problem('superseded', newerLife.message, newerLife.hint));
   for (const fork of forks.slice(0, 1)) {

@@ -10,6 +10,7 @@ import type { ClusterRow } from '#store/cluster.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { listBounded } from './list-bounded.ts';
+import { signOfRepository } from './used-repository.ts';
 
 /**
  * Makes sure that the repository is this cluster's and holds its whole keyring. An empty repository is adopted, audited;
@@ -23,6 +24,7 @@ export async function adoptOrCheckRepository(
   const { store, keyring, database } = cluster;
   if (store === undefined) return false;
   const isOurs = await checkBeforeKeys(store, keyring);
+  if (!isOurs) await warnOfOther(context, cluster, store);
   await completeKeyring(store, keyring.documents);
   if (isOurs) return false;
   await writeMarker(store, keyring, row.createdAt);
@@ -41,6 +43,16 @@ export async function adoptOrCheckRepository(
     );
   });
   return true;
+}
+
+/** Right where the other one was lost or left; else hosts would go on with a repository each. */
+async function warnOfOther({ progress }: OperationContext, cluster: Cluster, store: ObjectStore): Promise<void> {
+  const sign = await signOfRepository(cluster);
+  if (sign === undefined) return;
+  progress.note(
+    `warning: ${store.location} was empty, and this manager uses it from now on; but the cluster had a repository: ${sign}. ` +
+      'Unless that one is lost or was left on purpose, by every host, stop this manager and set ENCLAVE_MANAGER_REPOSITORY to it.',
+  );
 }
 
 export async function isEmptyRepository(store: ObjectStore): Promise<boolean> {

@@ -20,6 +20,7 @@ import { readCatalog } from './read-catalog.ts';
 import { seeCatalog } from './see-catalog.ts';
 import { settleKeys } from './settle-keys.ts';
 import { confirmInBoth, freeEpoch, putAndReadBack } from './store-keys.ts';
+import { describeUnlisted, newestRecordedBackup, refuseUnlisted } from './unlisted-backup.ts';
 import { refuseUnseenRepository } from './used-repository.ts';
 
 /** A new generation is committed, and the membership does not name its epoch yet: somebody was interrupted. */
@@ -36,10 +37,12 @@ const maxAttempts = 16;
  * database of this cluster changed, the live one opens no more.
  */
 async function refuseMissingBackups(
+  { clock }: OperationContext,
   cluster: Cluster & { readonly store: ObjectStore },
   accepted: AcceptedLoss,
 ): Promise<void> {
   const { store, keyring } = cluster;
+  const recorded = await newestRecordedBackup(cluster.database.queries, clock);
   const { catalog, existed } = await seeCatalog(cluster, () => readCatalog(store, keyring));
   await refuseOlderLife(cluster, catalog);
   const { highestSequence: newest } = catalog;
@@ -50,6 +53,7 @@ async function refuseMissingBackups(
     (option) => `Put the missing backups back: with new keys they would never count again. To lose them: ${option}.`,
   );
   if (missing !== undefined) throw missing;
+  if (accepted.atLeastSequence !== newest) refuseUnlisted(describeUnlisted(recorded, catalog, store), newest);
 }
 
 /**
@@ -67,7 +71,7 @@ export async function beginAdvance(
   await refuseUnseenRepository(cluster);
   if (store !== undefined) {
     await checkMarker(store, keyring);
-    await refuseMissingBackups({ ...cluster, store }, accepted);
+    await refuseMissingBackups(context, { ...cluster, store }, accepted);
     await completeKeyring(store, keyring.documents);
   }
   // Sealed anew, it would count from then on; and once the new keys are committed there is no way back.

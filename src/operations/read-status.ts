@@ -17,6 +17,7 @@ import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readCondemned } from './read-condemned.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
 import { withoutRepository } from './require-store.ts';
+import { describeUnlisted, newestRecordedBackup, unlistedHint } from './unlisted-backup.ts';
 import { seeCatalog, type SeenCatalog } from './see-catalog.ts';
 
 export interface StatusSettings extends ScheduleSettings {
@@ -85,13 +86,12 @@ export async function readStatus(
 ): Promise<Status> {
   const { keyring, database, server } = cluster;
   const now = context.clock.now();
-  const { catalog, existed, repository } = await tryCatalog(cluster);
+  const { catalog, existed, unlisted, repository } = await tryCatalog(context, cluster);
   const row = await readCluster(database.queries);
   const schedules = await readSchedules(database.queries, catalog, settings, row?.createdAt ?? now, now);
   const lastBackup = catalog?.backups.find(({ entry }) => entry.kind !== 'safety')?.entry ?? null;
   const lastDrill = newestDrill(catalog);
   const keyChange = keyChangeUnderWay(keyring);
-  const own = keyring.membership.nodes.find(({ nodeId }) => nodeId === keyring.nodeId);
   const hiddenBackups = findHidden(catalog, existed);
   const unknown = unknownBackups(repository, catalog, hiddenBackups);
   const health = judgeHealth({
@@ -102,6 +102,7 @@ export async function readStatus(
         : { ...lastBackup, verified: lastBackup.verified !== null, openers: lastBackup.openableBy.length },
     markerProblem: await findMarkerProblem(cluster),
     hiddenBackups,
+    unlistedBackup: findUnlisted(unlisted, hiddenBackups),
     newerLife: await findNewerLife(cluster, catalog),
     rejectedManifests: rejectedManifests(catalog),
     rejectedKeyring: keyring.rejected.map(({ path, reason }) => `${path} counts for nothing: ${reason}`),
@@ -114,7 +115,7 @@ export async function readStatus(
     failedRuns: Object.values(schedules).flatMap(failedRun),
     onOneDisk: settings.onOneDisk,
     embeddedDatabase: settings.embeddedDatabase,
-    softwareSealing: own?.sealingProvider === 'software',
+    softwareSealing: isSealedBySoftware(cluster),
     keyChange: keyChange && { ...keyChange, waitingFor: keyChange.waitingFor.map(({ name }) => name) },
   });
   return {
@@ -139,6 +140,10 @@ export async function readStatus(
   };
 }
 
+function isSealedBySoftware({ keyring: { membership, nodeId } }: Cluster): boolean {
+  return membership.nodes.find((node) => node.nodeId === nodeId)?.sealingProvider === 'software';
+}
+
 async function describeDatabase({ database, server }: Cluster): Promise<Status['database']> {
   return {
     location: server.location,
@@ -148,13 +153,18 @@ async function describeDatabase({ database, server }: Cluster): Promise<Status['
   };
 }
 
-async function tryCatalog(
-  cluster: Cluster,
-): Promise<Partial<SeenCatalog<Catalog>> & { readonly repository: HealthFacts['repository'] }> {
+interface TriedCatalog extends Partial<SeenCatalog<Catalog>> {
+  readonly repository: HealthFacts['repository'];
+  readonly unlisted?: string | undefined;
+}
+
+async function tryCatalog({ clock }: Pick<OperationContext, 'clock'>, cluster: Cluster): Promise<TriedCatalog> {
   const { store, keyring } = cluster;
   if (store === undefined) return { repository: 'none' };
+  const recorded = await newestRecordedBackup(cluster.database.queries, clock);
   try {
-    return { ...(await seeCatalog(cluster, () => readCatalog(store, keyring))), repository: 'reachable' };
+    const seen = await seeCatalog(cluster, () => readCatalog(store, keyring));
+    return { ...seen, unlisted: describeUnlisted(recorded, seen.catalog, store), repository: 'reachable' };
   } catch (error) {
     if (isEnclaveManagerError(error)) return { repository: causeOf(error) };
     throw error;
@@ -204,6 +214,14 @@ function findHidden(catalog: Catalog | undefined, seenSequence = 0): HealthFacts
   if (catalog === undefined) return undefined;
   const { highestSequence: newestSequence } = catalog;
   return seenSequence > newestSequence ? { seenSequence, newestSequence } : undefined;
+}
+
+/** What this host has seen tells more. */
+function findUnlisted(
+  message: string | undefined,
+  hidden: HealthFacts['hiddenBackups'],
+): HealthFacts['unlistedBackup'] {
+  return message === undefined || hidden !== undefined ? undefined : { message, hint: unlistedHint };
 }
 
 async function findNewerLife(cluster: Cluster, catalog: Catalog | undefined): Promise<HealthFacts['newerLife']> {

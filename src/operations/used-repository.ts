@@ -20,7 +20,9 @@ export async function refuseUnseenRepository(cluster: Cluster): Promise<void> {
 }
 
 /** A sentence about what shows that the cluster has used a repository; `undefined` where nothing does. */
-async function signOfRepository(cluster: Cluster): Promise<string | undefined> {
+export async function signOfRepository(
+  cluster: Pick<Cluster, 'database' | 'keyring' | 'localState'>,
+): Promise<string | undefined> {
   const sequence = await rememberedSequence(cluster);
   if (sequence > 0) return `this host has seen its backup of sequence ${sequence}`;
   const { queries } = cluster.database;

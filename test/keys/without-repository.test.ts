@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Cluster, Host } from '#operations/context.ts';
@@ -7,13 +9,23 @@ import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
 import { planEviction, planRotation } from '#operations/plan-key-change.ts';
 import { prune } from '#operations/prune.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
+import { readStatus } from '#operations/read-status.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
 import type { LocalState } from '#ports/local-state.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
-import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
-import { enrolHosts } from '../fixtures/hosts.ts';
+import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
+import { enrol, enrolHosts } from '../fixtures/hosts.ts';
 import { reopen, restoreInto } from '../fixtures/restoring.ts';
+
+const statusSettings = {
+  backupSchedule: undefined,
+  drillSchedule: undefined,
+  pruneSchedule: undefined,
+  verifyPeriodMs: 86_400_000,
+  onOneDisk: [],
+  embeddedDatabase: false,
+};
 
 const withoutStore = (host: TestHost): Host => ({ ...host, store: undefined });
 
@@ -86,4 +98,50 @@ it('a cluster that never had a repository changes its keys without one, and gets
   expect(await rotateKeys(context, host, adopted.cluster)).toMatchObject({ keyGeneration: 3 });
   const restored = await restoreInto(context, host, { backup: id });
   expect(restored.keyring).toMatchObject({ keyGeneration: 3, membership: { currentEpoch: 3 } });
+});
+
+it('two repositories for one database are said by the status, and new keys that would disown the other are refused', async () => {
+  const { context, host, cluster } = await makeCluster();
+  await createBackup(context, cluster, { kind: 'scheduled' });
+  const directory = temporaryDirectory();
+  const second = await makeHost({ name: 'host-b', liveName: host.server.liveName, directory });
+  await enrol(host, second);
+  const starting = makeContext();
+  const { cluster: onSecond, outcome } = await openOrCreateCluster(starting, second);
+  onTestFinished(() => onSecond.database.close());
+  expect(outcome).toBe('adopted');
+  const warning = /warning: \S+ was empty, and this manager uses it from now on; but the cluster had a repository: /;
+  expect(starting.notes).toContainEqual(expect.stringMatching(warning));
+  const codesOn = async (each: Cluster): Promise<string[]> =>
+    (await readStatus(context, each, statusSettings)).findings
+      .filter(({ severity }) => severity === 'problem')
+      .map(({ code }) => code);
+  expect(await codesOn(onSecond)).toEqual(['backup-elsewhere', 'no-backup']);
+
+  const { id } = await createBackup(context, onSecond, { kind: 'scheduled' });
+  expect([await codesOn(onSecond), await codesOn(cluster)]).toEqual([[], ['backup-elsewhere']]);
+  const refusal = { ...refused(new RegExp(`${id}, is not in .* would disown what lies elsewhere`)) };
+  await expect(rotateKeys(context, host, cluster)).rejects.toMatchObject(refusal);
+  expect((await reopen(context, host)).keyring.keyGeneration).toBe(1);
+
+  // Where the other one is lost or left, a backup here ends it, or a person's word.
+  expect(await rotateKeys(context, host, cluster, { atLeastSequence: 1 })).toMatchObject({ keyGeneration: 2 });
+  const left = await reopen(context, host);
+  await createBackup(context, left, { kind: 'manual' });
+  expect(await codesOn(left)).toEqual([]);
+  expect(await rotateKeys(context, host, left)).toMatchObject({ keyGeneration: 3 });
+});
+
+it('a repository that was lost, or left for an empty one, is begun anew: from the first backup on nothing is said of it', async () => {
+  const { context, host, cluster } = await makeCluster();
+  await createBackup(context, cluster, { kind: 'scheduled' });
+  rmSync(join(host.directory, 'backups'), { recursive: true });
+  const { cluster: again, outcome } = await openOrCreateCluster(context, host);
+  onTestFinished(() => again.database.close());
+  expect(outcome).toBe('adopted');
+
+  expect(await createBackup(context, again, { kind: 'scheduled' })).toMatchObject({ sequence: 2 });
+  const { healthy, findings } = await readStatus(context, again, statusSettings);
+  expect([healthy, findings.filter(({ severity }) => severity === 'problem')]).toEqual([true, []]);
+  expect(await rotateKeys(context, host, again)).toMatchObject({ keyGeneration: 2 });
 });
