@@ -32,7 +32,12 @@ describe('parseCommandLine', () => {
     expect(parse('restore run latest --cluster-key sha256:x --without-safety-backup --yes')).toMatchObject({
       input: {
         arguments: { ID: 'latest' },
-        options: { 'cluster-key': 'sha256:x', 'without-safety-backup': true, 'at-least-sequence': undefined },
+        options: {
+          'cluster-key': 'sha256:x',
+          'without-safety-backup': true,
+          'at-least-sequence': undefined,
+          'accept-missing-after': undefined,
+        },
       },
       flags: { yes: true },
     });

@@ -1,7 +1,7 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { unknownBecause } from '#model/unknown.ts';
-import type { AcceptedLoss } from '#operations/hidden-backups.ts';
+import type { AskedFreshness } from '#operations/hidden-backups.ts';
 import type { Repository } from '#operations/open-repository.ts';
 import type { JudgedPlan } from '#operations/plan-restore.ts';
 import type { RestorePlan } from '#operations/restore-plan.ts';
@@ -18,7 +18,7 @@ export async function planOf(
     readonly create: boolean;
     readonly repository?: Repository;
     readonly clusterKey?: string | undefined;
-    readonly accepted?: AcceptedLoss;
+    readonly accepted?: AskedFreshness;
   },
 ): Promise<JudgedPlan> {
   const { planAndJudge } = await import('#operations/plan-restore.ts');

@@ -68,7 +68,7 @@ describe('judgeHealth', () => {
     expect(codesOf({ hiddenBackups })).toEqual({ healthy: false, codes: ['backups-hidden'] });
     expect(judgeHealth({ ...well, hiddenBackups }).findings[0]).toMatchObject({
       message: expect.stringMatching(/seen backup sequence 7.* is 5/),
-      hint: expect.stringContaining('--at-least-sequence 5'),
+      hint: expect.stringContaining('--accept-missing-after 5'),
     });
   });
 

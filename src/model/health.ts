@@ -134,7 +134,7 @@ function lossFindings({
   if (hiddenBackups !== undefined) {
     const { seenSequence, newestSequence } = hiddenBackups;
     const message = `this host has seen backup sequence ${seenSequence}; the newest in the repository is ${newestSequence}: newer backups were deleted or hidden`;
-    const hint = `Find the newer backups. A restore without them has to say so: --at-least-sequence ${newestSequence}. Where they are lost for good, the next backup here ends this: backup create.`;
+    const hint = `Find the newer backups. A restore without them has to say so: --accept-missing-after ${newestSequence}. Where they are lost for good, the next backup here ends this: backup create.`;
     findings.push(problem('backups-hidden', message, hint));
   }
   if (unlistedBackup !== undefined) {

@@ -13,7 +13,7 @@ import { checkMarker } from './check-marker.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import type { KeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
-import { type AcceptedLoss, missingBackups } from './hidden-backups.ts';
+import { type AskedFreshness, missingBackups } from './hidden-backups.ts';
 import { refuseOlderLife } from './newer-life.ts';
 import { publishMembership } from './publish-membership.ts';
 import { readCatalog } from './read-catalog.ts';
@@ -39,7 +39,7 @@ const maxAttempts = 16;
 async function refuseMissingBackups(
   { clock }: OperationContext,
   cluster: Cluster & { readonly store: ObjectStore },
-  accepted: AcceptedLoss,
+  accepted: AskedFreshness,
 ): Promise<void> {
   const { store, keyring } = cluster;
   const recorded = await newestRecordedBackup(cluster.database.queries, clock);
@@ -64,7 +64,7 @@ async function refuseMissingBackups(
 export async function beginAdvance(
   context: OperationContext,
   cluster: Cluster,
-  { evicted, accepted }: { readonly evicted: readonly NodeId[]; readonly accepted: AcceptedLoss },
+  { evicted, accepted }: { readonly evicted: readonly NodeId[]; readonly accepted: AskedFreshness },
   fence: KeyFence,
 ): Promise<void> {
   const { keyring, store, database } = cluster;

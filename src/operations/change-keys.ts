@@ -1,7 +1,7 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { beginAdvance, finishAdvance, isAdvanceUnderWay } from './advance-keys.ts';
-import type { AcceptedLoss } from './hidden-backups.ts';
+import type { AskedFreshness } from './hidden-backups.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import { withKeyFence } from './key-fence.ts';
 import { reopenCluster } from './open-cluster.ts';
@@ -29,7 +29,7 @@ export async function changeKeys(
   host: Host,
   cluster: Cluster,
   decide: (keyring: OpenedKeyring, resumed: boolean) => readonly NodeId[] | undefined,
-  accepted: AcceptedLoss,
+  accepted: AskedFreshness,
 ): Promise<KeyChange> {
   const changed = await withKeyFence(context, cluster.database, 'everything', async (inner, fence) => {
     let opened = await reopenCluster(inner, host, cluster);

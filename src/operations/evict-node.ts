@@ -1,7 +1,7 @@
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { isMember } from './advance-keys.ts';
-import type { AcceptedLoss } from './hidden-backups.ts';
+import type { AskedFreshness } from './hidden-backups.ts';
 import { changeKeys, type KeyChange } from './change-keys.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 import { refuseOwnAndLast, type NamedNode } from './plan-key-change.ts';
@@ -18,7 +18,7 @@ export async function evictNode(
   host: Host,
   cluster: Cluster,
   node: NamedNode,
-  accepted: AcceptedLoss = {},
+  accepted: AskedFreshness = {},
 ): Promise<KeyChange> {
   const decide = (keyring: OpenedKeyring): NodeId[] | undefined => {
     if (!isMember(keyring, node.nodeId)) return undefined;

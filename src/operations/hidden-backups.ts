@@ -23,21 +23,25 @@ export function refuseHidden(hidden: HiddenBackups, hint: string): void {
   if (message !== undefined) throw new EnclaveManagerError('forged', message, { hint });
 }
 
-/** What a person accepts to lose: every backup beyond this sequence that the repository does not show. */
-export interface AcceptedLoss {
+/** What a person said of the sequences. A bound is no waiver: taken from an older recovery line it would lose what came after. */
+export interface AskedFreshness {
+  /** Refuses where the newest backup has a lower sequence. */
   readonly atLeastSequence?: number;
+  /** Accepts the loss of what this host has seen beyond this sequence, which the newest backup has to have. */
+  readonly missingAfter?: number;
 }
 
 /** The error of what this host remembers, or a person knows, and the place does not show; `undefined` where nothing is missing. */
 export function missingBackups(
   { where, newest, remembered }: { readonly where: string; readonly newest: number; readonly remembered: number },
-  { atLeastSequence }: AcceptedLoss,
+  { atLeastSequence = 0, missingAfter }: AskedFreshness,
   toAccept: (option: string) => string,
 ): EnclaveManagerError | undefined {
-  if (atLeastSequence === newest) return undefined;
-  const message = describeHidden({ where, newest, existed: Math.max(atLeastSequence ?? 0, remembered) });
+  const existed = Math.max(atLeastSequence, missingAfter === newest ? 0 : remembered);
+  const message = describeHidden({ where, newest, existed });
   if (message === undefined) return undefined;
-  return new EnclaveManagerError('forged', message, { hint: toAccept(`--at-least-sequence ${newest}`) });
+  const inPlace = atLeastSequence > newest ? ', and no --at-least-sequence' : '';
+  return new EnclaveManagerError('forged', message, { hint: toAccept(`--accept-missing-after ${newest}${inPlace}`) });
 }
 
 export const restoreWithoutThem = (option: string): string =>

@@ -12,7 +12,7 @@ import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { withCarriedMembership } from './carried-membership.ts';
 import { hasImport } from './find-import.ts';
-import { refuseHidden, type AcceptedLoss } from './hidden-backups.ts';
+import { refuseHidden, type AskedFreshness } from './hidden-backups.ts';
 import { hiddenMembershipError } from './hold-to-memory.ts';
 import { describeNewerKey, liveDatabaseVouches, nameTheKey } from './newer-key.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
@@ -36,7 +36,7 @@ export interface PlanHost {
   /** The cluster key that a person named. */
   readonly clusterKey?: string | undefined;
   /** What a person accepts to lose. */
-  readonly accepted?: AcceptedLoss | undefined;
+  readonly accepted?: AskedFreshness | undefined;
   /** `undefined` where no database is reachable: planning needs none. */
   readonly server: DatabaseServer | undefined;
 }

@@ -1,7 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { unknownBecause, withoutPeriod } from '#model/unknown.ts';
 import { newerSchema } from './load-backup.ts';
-import { missingBackups, restoreWithoutThem, type AcceptedLoss } from './hidden-backups.ts';
+import { missingBackups, restoreWithoutThem, type AskedFreshness } from './hidden-backups.ts';
 import type { PlannedServer, RestorePlan } from './restore-plan.ts';
 
 /** Why a restore would not begin: a sentence, and what it ends with. */
@@ -19,7 +19,7 @@ export interface JudgedPlace {
   readonly notPermitted: EnclaveManagerError | undefined;
   /** Highest sequence that counts; where nothing is proved, of what is listed. */
   readonly newestSequence: number;
-  readonly accepted: AcceptedLoss;
+  readonly accepted: AskedFreshness;
 }
 
 type Facts = Omit<RestorePlan, 'obstacles'>;

@@ -7,7 +7,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import type { LiveKeys } from './bring-keys.ts';
 import type { OperationContext } from './context.ts';
-import { type AcceptedLoss, missingBackups, restoreWithoutThem } from './hidden-backups.ts';
+import { type AskedFreshness, missingBackups, restoreWithoutThem } from './hidden-backups.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
@@ -22,7 +22,7 @@ import { noteSeen } from './see-catalog.ts';
 import { refuseLost, verifyBackups } from './verify-backup.ts';
 
 /** What makes a host believe that the repository shows the newest state of the right cluster. */
-export interface Trust extends AcceptedLoss {
+export interface Trust extends AskedFreshness {
   /** Fingerprint from a recovery line; needed where this host remembers no cluster, unless a person confirmed. */
   readonly clusterKey?: string;
   /** A person saw cluster, fingerprint, newest sequence and date, and said yes. */

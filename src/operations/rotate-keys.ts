@@ -1,4 +1,4 @@
-import type { AcceptedLoss } from './hidden-backups.ts';
+import type { AskedFreshness } from './hidden-backups.ts';
 import { changeKeys, type KeyChange } from './change-keys.ts';
 import type { Cluster, Host, OperationContext } from './context.ts';
 
@@ -7,7 +7,7 @@ export async function rotateKeys(
   context: OperationContext,
   host: Host,
   cluster: Cluster,
-  accepted: AcceptedLoss = {},
+  accepted: AskedFreshness = {},
 ): Promise<KeyChange> {
   return await changeKeys(context, host, cluster, (_, resumed) => (resumed ? undefined : []), accepted);
 }

@@ -40,7 +40,17 @@ describe('the newest backup deleted or hidden, or the whole repository rolled ba
     const message =
       /newest backup in file:\S+ has sequence 1, but sequence 2 existed: newer backups were deleted or hidden/;
     await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run);
-    const { document } = await scene.succeed(...run, '--at-least-sequence', '1');
+    // The sequence of an older recovery line is a bound, and no word for what came after it.
+    for (const bound of ['1', '2']) {
+      const asked = [...run, '--cluster-key', stage.older.clusterKey, '--at-least-sequence', bound];
+      await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...asked);
+    }
+    const { hint } = await scene.fail(...run);
+    expect(hint).toContain('--accept-missing-after 1');
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run, '--accept-missing-after', '2');
+    const both = ['--accept-missing-after', '1', '--at-least-sequence', '2'];
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run, ...both);
+    const { document } = await scene.succeed(...run, '--accept-missing-after', '1', '--at-least-sequence', '1');
     expect(document).toMatchObject({ backupId: stage.older.id });
   });
 

@@ -121,8 +121,8 @@ describe('memberships deleted since an eviction', () => {
     const scene = new Scene({ host: host! });
     deleteIn(scene);
     const message = /this host has seen membership 7 of the cluster; file:\S+ leads only to membership 3: newer ones/;
-    const named = ['--cluster-key', keyring!.fingerprint, '--at-least-sequence', '1'];
-    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run, '--at-least-sequence', '1');
+    const named = ['--cluster-key', keyring!.fingerprint, '--accept-missing-after', '1'];
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run, '--accept-missing-after', '1');
     const { document: plan } = await scene.succeed('restore', 'plan', 'latest');
     expect(plan).toMatchObject({ obstacles: expect.arrayContaining([expect.stringMatching(/^T.*membership 7/)]) });
 

@@ -166,14 +166,14 @@ describe('a backup that was listed for a moment and took itself off the list', (
     expect([shown, await highestSeen(host), await highestSeen(second)]).toEqual([[3], 2, 3]);
 
     const hidden = { code: 'forged', message: expect.stringContaining('sequence 2, but sequence 3 existed') };
-    const run = (atLeastSequence?: number) =>
+    const run = (missingAfter?: number) =>
       restore(context, second, {
         ...confirmed,
         backup: 'latest',
         safetyBackup: false,
-        trust: { ...confirmed.trust, ...(atLeastSequence === undefined ? {} : { atLeastSequence }) },
+        trust: { ...confirmed.trust, ...(missingAfter === undefined ? {} : { missingAfter }) },
       });
-    await expect(run()).rejects.toMatchObject({ ...hidden, hint: expect.stringContaining('--at-least-sequence 2') });
+    await expect(run()).rejects.toMatchObject({ ...hidden, hint: expect.stringContaining('--accept-missing-after 2') });
     await expect(withCluster(second, (cluster) => rotateKeys(context, second, cluster))).rejects.toMatchObject(hidden);
     expect((await statusOf(second)).findings[0]).toMatchObject({ code: 'backups-hidden' });
     expect(await run(2)).toMatchObject({ sequence: 2 });

@@ -40,14 +40,15 @@ describe('new keys', () => {
       code: 'forged',
       exitCode: 20,
       message: expect.stringContaining('has sequence 1, but sequence 2 existed'),
-      hint: expect.stringContaining('--at-least-sequence 1'),
+      hint: expect.stringContaining('--accept-missing-after 1'),
     };
     await expect(rotateKeys(context, host, cluster)).rejects.toMatchObject(refusal);
     await expect(evictNode(context, host, cluster, node)).rejects.toMatchObject(refusal);
     await expect(evictNode(context, host, cluster, node, { atLeastSequence: 2 })).rejects.toMatchObject(refusal);
     expect((await reopen(context, host)).keyring).toMatchObject({ keyGeneration: 1, epochs: [1] });
 
-    const change = await evictNode(context, host, cluster, node, { atLeastSequence: 1 });
+    await expect(evictNode(context, host, cluster, node, { atLeastSequence: 1 })).rejects.toMatchObject(refusal);
+    const change = await evictNode(context, host, cluster, node, { missingAfter: 1 });
     expect(change).toMatchObject({ keyGeneration: 2 });
     renameSync(elsewhere, manifestFile(host, newest));
     const { backups, rejected } = await readCatalog(host.store, (await reopen(context, host)).keyring);

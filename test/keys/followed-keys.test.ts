@@ -28,9 +28,9 @@ import { confirmed, reopen } from '../fixtures/restoring.ts';
 
 const context = makeContext();
 const unasked: RestoreOptions = { ...confirmed, trust: { confirmed: false } };
-const naming = (clusterKey: string, atLeastSequence?: number): RestoreOptions => ({
+const naming = (clusterKey: string, missingAfter?: number): RestoreOptions => ({
   ...unasked,
-  trust: { confirmed: false, clusterKey, ...(atLeastSequence === undefined ? {} : { atLeastSequence }) },
+  trust: { confirmed: false, clusterKey, ...(missingAfter === undefined ? {} : { missingAfter }) },
 });
 const secondEpoch = keyringPath({ type: 'epoch', epoch: 2 });
 
@@ -136,7 +136,7 @@ describe('a bucket that an evicted host replaced by its own', () => {
       message: expect.stringContaining('newer backups were deleted or hidden'),
     });
     await expect(restore(context, stayed, { ...unasked, backup: theirs!.id })).rejects.toMatchObject({ exitCode: 20 });
-    const accepting = { confirmed: false, atLeastSequence: catalog.highestSequence };
+    const accepting = { confirmed: false, missingAfter: catalog.highestSequence };
     expect((await restore(context, stayed, { ...unasked, trust: accepting })).backupId).toBe(old!.id);
     const after = await reopen(context, stayed);
     expect(after.keyring.fingerprint).toBe(fresh!.clusterKey);

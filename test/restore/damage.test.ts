@@ -153,7 +153,7 @@ describe('a damaged manifest', () => {
       [`backups/${otherId}.json`]: 'forged',
       'backups/readme.txt': 'forged',
     });
-    const trust = { confirmed: true, atLeastSequence: 1 };
+    const trust = { confirmed: true, missingAfter: 1 };
     for (const [id, exitCode] of [
       [edited, 20],
       [truncated, 20],

@@ -62,7 +62,7 @@ describe('freshness', () => {
     expect(plan).toMatchObject({ newestSequence: 1, highestSequenceSeen: 2, openableHere: true, server: null });
     expect(plan.obstacles.join()).toContain('newer backups were deleted or hidden');
 
-    const restored = await restoreInto(context, host, { trust: { confirmed: true, atLeastSequence: 1 } });
+    const restored = await restoreInto(context, host, { trust: { confirmed: true, missingAfter: 1 } });
     expect(await dumpDatabase(restored.database)).toEqual(await dumpDatabase(cluster.database));
     expect((await readCatalog(host.store, cluster.keyring)).backups[0]?.entry.id).toBe(first.id);
   });

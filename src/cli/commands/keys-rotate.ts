@@ -1,4 +1,4 @@
-import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
+import { freshnessOptions, readFreshness } from '#cli/freshness.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { keyChangeSchema } from '#cli/key-change-schema.ts';
@@ -13,7 +13,7 @@ anew. Backups of earlier epochs stay listed, authentic and restorable. It first 
 
 Needs the database, the repository and the key of this host. No backup or restore may run at the same time. Interrupted
 anywhere, repeat the command here or on another host, or let a manager finish it.`,
-  options: [acceptedLossOption],
+  options: [...freshnessOptions],
   examples: [
     { command: 'enclave-manager keys rotate', means: 'shows what it costs and asks' },
     { command: 'enclave-manager keys rotate --yes --json', means: 'for scripts' },
@@ -21,7 +21,7 @@ anywhere, repeat the command here or on another host, or let a manager finish it
   failures: [...failuresOfOpening.clusterOrImport, 'superseded'],
   result: (z) => keyChangeSchema(z),
   run: async (environment, input) => {
-    const accepted = readAcceptedLoss(input);
+    const accepted = readFreshness(input);
     const { rotateKeys } = await import('#operations/rotate-keys.ts');
     const { planRotation } = await import('#operations/plan-key-change.ts');
     environment.output.requireTerminal();

@@ -1,5 +1,5 @@
 import type { EvictionPlan } from '#operations/plan-key-change.ts';
-import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
+import { freshnessOptions, readFreshness } from '#cli/freshness.ts';
 import { defineCommand } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
 import { keyChangeSchema, namedNodeSchema } from '#cli/key-change-schema.ts';
@@ -19,7 +19,7 @@ Needs the database, the repository and the key of this host; the evicted host ma
 the same time. Interrupted anywhere, repeat the command here or on another host, or let a manager finish it. The host can
 join again only with a new token from "node invite".`,
   arguments: [{ name: 'NODE', help: 'id or name of the host, as node list shows it' }],
-  options: [acceptedLossOption],
+  options: [...freshnessOptions],
   examples: [
     { command: 'enclave-manager node evict host-b', means: 'shows what that means and asks' },
     { command: 'enclave-manager node evict host-b --yes --json', means: 'for scripts' },
@@ -41,7 +41,7 @@ join again only with a new token from "node invite".`,
       }),
     }),
   run: async (environment, input) => {
-    const accepted = readAcceptedLoss(input);
+    const accepted = readFreshness(input);
     const { evictNode } = await import('#operations/evict-node.ts');
     const { planEviction } = await import('#operations/plan-key-change.ts');
     const cluster = await environment.cluster();

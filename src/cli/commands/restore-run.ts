@@ -1,5 +1,5 @@
 import { backupArgument, parseBackupChoice } from '#cli/catalog.ts';
-import { acceptedLossOption, readAcceptedLoss } from '#cli/accepted-loss.ts';
+import { freshnessOptions, readFreshness } from '#cli/freshness.ts';
 import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand, type Input } from '#cli/command.ts';
 import type { Environment } from '#cli/environment.ts';
@@ -8,7 +8,7 @@ import { describePlan, planOf } from '#cli/restore-plan-text.ts';
 import { counted, formatDuration } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, incarnationSchema } from '#cli/schemas.ts';
 import type { BackupId } from '#model/identifiers.ts';
-import type { AcceptedLoss } from '#operations/hidden-backups.ts';
+import type { AskedFreshness } from '#operations/hidden-backups.ts';
 import type { Repository } from '#operations/open-repository.ts';
 
 export const restoreRun = defineCommand({
@@ -29,7 +29,7 @@ What the plan names as in the way ends it, and so does another newest backup tha
   arguments: [backupArgument],
   options: [
     { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from a recovery line' },
-    acceptedLossOption,
+    ...freshnessOptions,
     { flag: '--without-safety-backup', help: 'do not back up what is there now, for when that is impossible' },
   ],
   examples: [
@@ -104,7 +104,7 @@ async function showPlan(
   return plan.backup.id;
 }
 
-type AskedTrust = AcceptedLoss & { readonly clusterKey?: string };
+type AskedTrust = AskedFreshness & { readonly clusterKey?: string };
 
 function readOptions(input: Input) {
   const { options } = input;
@@ -113,7 +113,7 @@ function readOptions(input: Input) {
     safetyBackup: options['without-safety-backup'] !== true,
     trust: {
       ...(clusterKey === undefined ? {} : { clusterKey }),
-      ...readAcceptedLoss(input),
+      ...readFreshness(input),
     },
   };
 }
