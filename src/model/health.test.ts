@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { noKeyringGaps } from './keyring-gaps.ts';
 import { type HealthFacts, judgeHealth } from './health.ts';
 
 const due = (overdue: boolean) => ({
@@ -16,6 +17,7 @@ const well: HealthFacts = {
   markerProblem: undefined,
   rejectedManifests: [],
   rejectedKeyring: [],
+  keyringGaps: noKeyringGaps,
   forks: [],
   lastDrill: { at: '2026-11-22T03:00:00.000Z', passed: true },
   backupDue: due(false),

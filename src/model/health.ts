@@ -1,3 +1,4 @@
+import { describeKeyringGaps, type KeyringGaps } from './keyring-gaps.ts';
 import type { Due } from './schedule.ts';
 import { unknownBecause, type UnknownCause } from './unknown.ts';
 
@@ -18,6 +19,8 @@ export interface HealthFacts {
   readonly rejectedManifests: readonly string[];
   /** What lies where keyring documents do and counts for nothing; each a sentence. */
   readonly rejectedKeyring: readonly string[];
+  /** What the repository lacks of the keyring that the live database has. */
+  readonly keyringGaps: KeyringGaps;
   /** Backups that share a sequence: two histories of one cluster; each a sentence. */
   readonly forks: readonly string[];
   readonly lastDrill: { readonly at: string; readonly passed: boolean } | undefined;
@@ -60,6 +63,7 @@ export const findingCodes = [
   'backup-elsewhere',
   'superseded',
   'manifest-rejected',
+  'keyring-incomplete',
   'keyring-rejected',
   'sequence-fork',
   'no-backup',
@@ -123,6 +127,7 @@ function lossFindings({
   newerLife,
   rejectedManifests,
   rejectedKeyring,
+  keyringGaps,
   forks,
 }: HealthFacts): Finding[] {
   const findings: Finding[] = [];
@@ -141,6 +146,8 @@ function lossFindings({
     findings.push(problem('backup-elsewhere', unlistedBackup.message, unlistedBackup.hint));
   }
   if (newerLife !== undefined) findings.push(problem('superseded', newerLife.message, newerLife.hint));
+  for (const { message, hint } of describeKeyringGaps(keyringGaps))
+    findings.push(problem('keyring-incomplete', message, hint));
   for (const fork of forks.slice(0, 1)) {
     const hint =
       'Both can be restored. Find out which manager wrote the other: only one database may use this repository.';

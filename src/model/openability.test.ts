@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { noKeyringGaps } from './keyring-gaps.ts';
 import { judgeOpenability, staleProofMs, type OpenabilityNode } from './openability.ts';
 
 const now = new Date('2026-11-25T00:00:00Z');
@@ -18,7 +19,7 @@ const backup = (id: string, ...openers: string[]) => ({
   startedAt: '2026-11-24T00:00:00.000Z',
   openableBy: openers.map((name) => `id-${name}`),
 });
-const seen = { hidden: undefined, rejectedManifests: 0 };
+const seen = { hidden: undefined, rejectedManifests: 0, keyringGaps: noKeyringGaps };
 const judge = (nodes: OpenabilityNode[], backups: ReturnType<typeof backup>[], without?: string) =>
   judgeOpenability({ ...seen, nodes, backups, without: without === undefined ? undefined : `id-${without}`, now });
 const codes = ({ warnings }: ReturnType<typeof judge>) => warnings.map(({ code }) => code);

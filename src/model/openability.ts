@@ -1,5 +1,6 @@
 import type { BackupKind } from './backup.ts';
 import type { BackupId, NodeId } from './identifiers.ts';
+import { describeKeyringGaps, type KeyringGaps } from './keyring-gaps.ts';
 
 /** A host showed that its hardware opens its credential and these epochs. */
 export interface NodeProof {
@@ -33,6 +34,8 @@ export interface OpenabilityFacts {
   readonly hidden: string | undefined;
   /** How many objects lie where backups do and are none of this cluster, as far as this host can tell. */
   readonly rejectedManifests: number;
+  /** What the repository lacks of the keyring: who has no database opens less of it, or only with what backups carry. */
+  readonly keyringGaps: KeyringGaps;
   /** A host to think away, as before work on its board or firmware. */
   readonly without: NodeId | undefined;
   readonly now: Date;
@@ -41,6 +44,7 @@ export interface OpenabilityFacts {
 export const openabilityWarnings = [
   'backups-hidden',
   'manifest-rejected',
+  'keyring-incomplete',
   'no-opener',
   'few-hosts',
   'few-sites',
@@ -93,7 +97,7 @@ export function judgeOpenability(facts: OpenabilityFacts): Openability {
 }
 
 /** Of which nobody can say who opens them. */
-function missingWarnings({ hidden, rejectedManifests }: OpenabilityFacts): OpenabilityWarning[] {
+function missingWarnings({ hidden, rejectedManifests, keyringGaps }: OpenabilityFacts): OpenabilityWarning[] {
   const warnings: OpenabilityWarning[] = [];
   if (hidden !== undefined) {
     const hint = 'Find the newer backups; who opens them is unknown.';
@@ -104,6 +108,7 @@ function missingWarnings({ hidden, rejectedManifests }: OpenabilityFacts): Opena
     const hint = 'If one of them was a backup, who opens it is unknown. backup list names them.';
     warnings.push({ code: 'manifest-rejected', message, hint });
   }
+  for (const gap of describeKeyringGaps(keyringGaps)) warnings.push({ code: 'keyring-incomplete', ...gap });
   return warnings;
 }
 

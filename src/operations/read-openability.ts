@@ -9,6 +9,7 @@ import { readNodeProofs } from '#store/node-proofs.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { findNode } from './find-node.ts';
 import { describeHidden } from './hidden-backups.ts';
+import { findKeyringGaps } from './keyring-gaps.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { requireStore } from './require-store.ts';
 import { seeCatalog } from './see-catalog.ts';
@@ -35,6 +36,7 @@ export async function readOpenability(
       grade,
       lastProof: proofs.get(nodeId) ?? null,
     })),
+    keyringGaps: await findKeyringGaps(store, cluster.keyring),
     without: gone,
     now: clock.now(),
   });

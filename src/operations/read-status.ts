@@ -2,6 +2,7 @@ import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix } from '#format/layout.ts';
 import type { CatalogEntry } from '#model/backup.ts';
 import { judgeHealth, type Finding, type HealthFacts } from '#model/health.ts';
+import { noKeyringGaps } from '#model/keyring-gaps.ts';
 import { causeOf, type UnknownCause } from '#model/unknown.ts';
 import { productVersion } from '#model/product.ts';
 import { readCluster } from '#store/cluster.ts';
@@ -12,6 +13,7 @@ import { leftDatabases, type LeftDatabase } from './clean-up-restore.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { describeForks } from './forks.ts';
+import { findKeyringGaps } from './keyring-gaps.ts';
 import { describeNewerLife, newerLifeHint } from './newer-life.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readCondemned } from './read-condemned.ts';
@@ -105,7 +107,7 @@ export async function readStatus(
     unlistedBackup: findUnlisted(unlisted, hiddenBackups),
     newerLife: await findNewerLife(cluster, catalog),
     rejectedManifests: rejectedManifests(catalog),
-    rejectedKeyring: keyring.rejected.map(({ path, reason }) => `${path} counts for nothing: ${reason}`),
+    ...(await keyringFacts(cluster, repository)),
     forks: catalog === undefined ? [] : describeForks(catalog),
     lastDrill: lastDrill ?? undefined,
     backupDue: schedules.backup.due,
@@ -142,6 +144,17 @@ export async function readStatus(
 
 function isSealedBySoftware({ keyring: { membership, nodeId } }: Cluster): boolean {
   return membership.nodes.find((node) => node.nodeId === nodeId)?.sealingProvider === 'software';
+}
+
+/** What is rejected in place of a document of the cluster is told with what is to be done about it. */
+async function keyringFacts(
+  { store, keyring }: Cluster,
+  repository: HealthFacts['repository'],
+): Promise<Pick<HealthFacts, 'rejectedKeyring' | 'keyringGaps'>> {
+  const isRead = store !== undefined && repository === 'reachable';
+  const keyringGaps = isRead ? await findKeyringGaps(store, keyring) : noKeyringGaps;
+  const others = keyring.rejected.filter(({ path }) => !keyringGaps.replaced.includes(path));
+  return { rejectedKeyring: others.map(({ path, reason }) => `${path} counts for nothing: ${reason}`), keyringGaps };
 }
 
 async function describeDatabase({ database, server }: Cluster): Promise<Status['database']> {

@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { manifestPath } from '#format/layout.ts';
 import type { KeyringDocument } from '#keys/keyring.ts';
+import type { Openability } from '#model/openability.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { openRepository, readKeyringDocuments } from '#operations/open-repository.ts';
+import type { Status } from '#operations/read-status.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
@@ -138,5 +140,31 @@ describe('what the keys of today need, deleted under keyring/', () => {
     const { keyring } = await openRepository(counting, six.host.sealing);
     expect(keyring.fingerprint).toBe(six.cluster.keyring.fingerprint);
     expect(read).toHaveLength(4);
+  });
+});
+
+describe('a document of the keys of today, lost under keyring/ beside the live database', () => {
+  it.each([
+    ['missing in the repository', (scene: Scene) => scene.remove(secondEpoch)],
+    ['not what the cluster signed', (scene: Scene) => scene.plant(secondEpoch, rot)],
+  ])('makes status unhealthy and is said by openability, until it is put back (%s)', async (what, damage) => {
+    const scene = new Scene({ host }, { database: host.server.liveName });
+    const message = `${secondEpoch} is ${what}`;
+    const finding = { code: 'keyring-incomplete', message, hint: expect.stringContaining('backup create') };
+    const problems = async () => {
+      const { findings } = JSON.parse((await scene.run('status', '--json')).stdout) as Pick<Status, 'findings'>;
+      return findings.filter(({ code }) => code.startsWith('keyring-'));
+    };
+    expect(await problems()).toEqual([]);
+    damage(scene);
+
+    expect(await problems()).toEqual([{ severity: 'problem', ...finding }]);
+    expect((await scene.run('status')).exitCode).toBe(1);
+    const { warnings } = JSON.parse((await scene.run('openability', '--json')).stdout) as Pick<Openability, 'warnings'>;
+    expect(warnings.filter(({ code }) => code === finding.code)).toEqual([finding]);
+    if (what.startsWith('not')) scene.remove(secondEpoch);
+    await scene.succeed('backup', 'create');
+    expect(scene.read(secondEpoch)).toEqual(documents.find(({ path }) => path === secondEpoch)!.bytes);
+    expect(await problems()).toEqual([]);
   });
 });

@@ -197,11 +197,11 @@ export const changeKeysBesideHidden: Operation = {
 
 /** A person says that those backups are lost: with the right number, and not with another. */
 async function giveUp(world: World, chance: Chance, host: SoakHost, visible: number): Promise<void> {
-  const words = ['keys', 'rotate', '--yes', '--accept-missing-after'];
+  const rotate = ['keys', 'rotate', '--yes'];
   if (world.model.live!.unreadable.length > 0) await dropUnreadable(world);
-  const wrong = await world.run(host, [...words, String(visible + 1)]);
+  const wrong = await world.run(host, [...rotate, '--at-least-sequence', String(visible + 1)]);
   requireExit(wrong, [20], `keys rotate at least sequence ${visible + 1} of ${visible}`);
-  await untilDone(world, [...words, String(visible)], chance);
+  await untilDone(world, [...rotate, '--accept-missing-after', String(visible)], chance);
   world.tally.add('backups given up for new keys');
 }
 
