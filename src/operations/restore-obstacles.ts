@@ -27,7 +27,10 @@ type Facts = Omit<RestorePlan, 'obstacles'>;
 /** In the order in which they are said; the first one decides how it ends. */
 export function findObstacles(plan: Facts, place: JudgedPlace): Obstacle[] {
   const unproved = place.unproved === undefined ? [] : [unprovedObstacle(place.unproved)];
-  return [...unproved, ...keyObstacles(plan, place), ...hiddenObstacles(plan, place), ...serverObstacles(plan)];
+  const keys = keyObstacles(plan, place);
+  // A host that was evicted needs no key named: it may not restore under any.
+  const first = place.notPermitted === undefined ? [...unproved, ...keys] : [...keys, ...unproved];
+  return [...first, ...hiddenObstacles(plan, place), ...serverObstacles(plan)];
 }
 
 function keyObstacles(plan: Facts, { notPermitted }: JudgedPlace): Obstacle[] {
