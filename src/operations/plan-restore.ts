@@ -101,9 +101,13 @@ export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'lates
   });
   const isBesideOwn = server?.live?.clusterId === entry.clusterId;
   const hidden = isBesideOwn ? [] : await hiddenMembership(host, repository, catalog, state);
-  const all = [...found, ...hidden];
+  // Whom only a hidden membership names was not evicted: that one has to be found.
+  const isHidden = hidden.length > 0 && repository !== undefined && !isEvicted(repository.keyring);
+  const all = isHidden ? [...hidden, ...found] : [...found, ...hidden];
   return { plan: { ...facts, obstacles: all.map(({ sentence }) => sentence) }, refusal: all[0]?.error };
 }
+
+const isEvicted = ({ evicted, nodeId }: OpenedKeyring): boolean => evicted.has(nodeId);
 
 const notPermitted = ({ isMember, nodeId, membership }: OpenedKeyring): EnclaveManagerError | undefined =>
   isMember ? undefined : notMember(nodeId, membership);

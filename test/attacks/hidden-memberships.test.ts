@@ -142,3 +142,21 @@ describe('memberships deleted since an eviction', () => {
     await expectEvicted(scene);
   });
 });
+
+describe('memberships hidden since an enrolment that no backup carries', () => {
+  it('are missed by the host that they name: it is not told that it was evicted', async () => {
+    const host = await makeHost();
+    const { cluster } = await openOrCreateCluster(context, host);
+    await createBackup(context, cluster, { kind: 'manual' });
+    await cluster.database.close();
+    const [second] = await enrolHosts(host, ['host-b']);
+    await withCluster(second!, () => Promise.resolve());
+    const scene = new Scene({ host: second! }, { repositoryOf: host });
+    const hidden = readdirSync(scene.file('keyring/members')).filter((name) => name !== '1.json');
+    expect(hidden).not.toEqual([]);
+    scene.remove(...hidden.map((name) => `keyring/members/${name}`));
+
+    const message = /this host has seen membership \d+ of the cluster; file:\S+ leads only to membership 1: newer ones/;
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run);
+  });
+});
