@@ -53,7 +53,7 @@ async function refuseMissingBackups(
     (option) => `Put the missing backups back: with new keys they would never count again. To lose them: ${option}.`,
   );
   if (missing !== undefined) throw missing;
-  if (accepted.atLeastSequence !== newest) refuseUnlisted(describeUnlisted(recorded, catalog, store), newest);
+  if (accepted.missingAfter !== newest) refuseUnlisted(describeUnlisted(recorded, catalog, store), newest);
 }
 
 /**

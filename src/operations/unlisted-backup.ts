@@ -36,6 +36,6 @@ export const unlistedHint =
 export function refuseUnlisted(sentence: string | undefined, newest: number): void {
   if (sentence === undefined) return;
   throw new EnclaveManagerError('configuration', `${sentence}; new keys would disown what lies elsewhere`, {
-    hint: `${unlistedHint} To lose what lies elsewhere: --at-least-sequence ${newest}.`,
+    hint: `${unlistedHint} To lose what lies elsewhere: --accept-missing-after ${newest}.`,
   });
 }

@@ -125,7 +125,7 @@ it('two repositories for one database are said by the status, and new keys that 
   expect((await reopen(context, host)).keyring.keyGeneration).toBe(1);
 
   // Where the other one is lost or left, a backup here ends it, or a person's word.
-  expect(await rotateKeys(context, host, cluster, { atLeastSequence: 1 })).toMatchObject({ keyGeneration: 2 });
+  expect(await rotateKeys(context, host, cluster, { missingAfter: 1 })).toMatchObject({ keyGeneration: 2 });
   const left = await reopen(context, host);
   await createBackup(context, left, { kind: 'manual' });
   expect(await codesOn(left)).toEqual([]);
