@@ -126,7 +126,7 @@ async function newerKeyOf(
   if (message === undefined || clusterKey === keyring.fingerprint) return undefined;
   const isLive = server !== undefined && planned?.live?.clusterId === keyring.clusterId;
   if (isLive && (await liveDatabaseVouches(server, keyring))) return undefined;
-  const hint = `${nameTheKey('restore run --cluster-key FINGERPRINT')}.`;
+  const hint = `${nameTheKey('restore run latest --cluster-key FINGERPRINT')}.`;
   return new EnclaveManagerError('usage', message, { hint });
 }
 

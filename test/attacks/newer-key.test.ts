@@ -84,7 +84,7 @@ describe('on a host that was off while the keys were changed, a bucket that an e
       const refusal = await scene.fail(...command);
       expect(refusal).toMatchObject({ exitCode: 2, code: 'usage' });
       expect(refusal.message).toContain(`leads on to ${story.theirs.clusterKey}`);
-      expect(refusal.hint).toMatch(/name it: (restore run )?--cluster-key FINGERPRINT/);
+      expect(refusal.hint).toMatch(/name it: (restore run latest )?--cluster-key FINGERPRINT/);
     }
     const printed = await scene.run('backup', 'export', 'latest', '--format', 'sql');
     expect({ exitCode: printed.exitCode, stdout: printed.stdout }).toEqual({ exitCode: 2, stdout: '' });

@@ -78,7 +78,8 @@ describe('a bucket that an evicted host replaced by its own', () => {
       for (const key of shown) expect(String(refused)).toContain(key);
     }
     const { obstacles } = await planRestore(off, 'latest');
-    for (const key of shown) expect(obstacles.join()).toContain(key);
+    for (const text of [...shown, 'restore run latest --cluster-key FINGERPRINT'])
+      expect(obstacles.join()).toContain(text);
     await expect(restore(context, off, naming(fresh!.clusterKey))).rejects.toMatchObject({
       code: 'forged',
       exitCode: 20,
