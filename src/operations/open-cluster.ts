@@ -13,6 +13,7 @@ import { migrateUnderLease } from './migrate-under-lease.ts';
 import { checkSchemaIsCurrent, openClusterKeyring } from './open-database-cluster.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
+import { readOwner } from './repository-owner.ts';
 import { requireSealedLife } from './require-sealed-life.ts';
 import { rememberNode } from './remember-node.ts';
 
@@ -133,8 +134,10 @@ async function documentsInRepository(
   { store }: Host,
   row: ClusterRow,
 ): Promise<KeyringDocument[]> {
-  if (store === undefined || row.state === 'creating') return [];
+  if (store === undefined) return [];
   try {
+    // What an interrupted creation finds may be another cluster's. Rows that somebody turned back to that state hide no newer keys.
+    if (row.state === 'creating' && (await readOwner(store)) !== row.clusterId) return [];
     return await readRepositoryDocuments(store);
   } catch (error) {
     if (!isEnclaveManagerError(error, 'repository-unreachable', 'configuration', 'damaged')) throw error;

@@ -3,16 +3,23 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { CrashPoint } from '#model/crash-point.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
+import { evictNode } from '#operations/evict-node.ts';
 import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
 import { openRepository } from '#operations/open-repository.ts';
+import { planEviction } from '#operations/plan-key-change.ts';
 import { restore } from '#operations/restore.ts';
 import { readCluster } from '#store/cluster.ts';
+import { tablesOf } from '#store/tables.ts';
+import { makeCluster } from '../fixtures/cluster.ts';
 import { runCommand } from '../fixtures/command.ts';
 import { dumpDatabase } from '../fixtures/dump.ts';
 import { filesBelow } from '../fixtures/files.ts';
 import { commandOn } from '../fixtures/host-command.ts';
 import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
+import { enrolHosts } from '../fixtures/hosts.ts';
+import { freshDatabaseName } from '../fixtures/postgresql.ts';
 import { objectFile } from '../fixtures/repository.ts';
+import { confirmed, reopen } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
 
 /** The cluster that serves, whose repository a creation must not touch. */
@@ -139,5 +146,30 @@ describe('a creation that was interrupted and goes on beside the repository of a
     const again = await openCluster(makeContext(), begun);
     expect((await openRepository(begun.store, begun.sealing)).keyring.fingerprint).toBe(again.keyring.fingerprint);
     await again.database.close();
+  });
+});
+
+describe('a database from before an eviction that says its cluster is being created', () => {
+  it('hides no newer keys from a host that remembers none', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await enrolHosts(host, ['host-b']);
+    await createBackup(context, await reopen(context, host), { kind: 'manual' });
+    const liveName = freshDatabaseName();
+    await restore(context, await makeHost({ directory: host.directory, store: host.store, liveName }), confirmed);
+    const live = await reopen(context, host);
+    await evictNode(context, host, live, (await planEviction(live, 'host-b')).node);
+
+    const directory = temporaryDirectory();
+    cpSync(join(host.directory, 'keys'), join(directory, 'keys'), { recursive: true });
+    const forgetful = await makeHost({ directory, store: host.store, liveName });
+    const older = forgetful.server.open(liveName, { connections: 1 });
+    await tablesOf(older).updateTable('cluster').set({ state: 'creating' }).execute();
+    await older.close();
+
+    const leftBehind = { code: 'import-pending', message: expect.stringContaining('keys of the cluster were changed') };
+    await expect(openCluster(context, forgetful)).rejects.toMatchObject(leftBehind);
+    await expect(openOrCreateCluster(context, forgetful)).rejects.toMatchObject(leftBehind);
+    expect(await forgetful.localState.read()).toBeUndefined();
+    expect((await reopen(context, host)).keyring.fingerprint).not.toBe(cluster.keyring.fingerprint);
   });
 });
