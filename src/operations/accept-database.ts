@@ -15,6 +15,7 @@ import { isLifeSealed, sealLife } from '#store/life-seal.ts';
 import { migrate } from '#store/migrate.ts';
 import { loadMigrations } from '#store/migrations.ts';
 import { rewriteNodes } from '#store/nodes.ts';
+import { carryRestore } from '#store/restores.ts';
 import { resealColumns } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
 import { isEmptyRepository } from './adopt-repository.ts';
@@ -170,6 +171,7 @@ async function begin(
   const incarnation = nextIncarnation([cluster.incarnation, ...seen], context.randomness.bytes(8));
   // First: the seal is in one of these.
   const accepted = await epochsOfItsLife(database, queries, keyring);
+  if (accepted.length > 0) await carryRestore(queries, cluster.incarnation, incarnation);
   await resetEphemeralTables(queries);
   const options = { accepted, refused: 'leave' } as const;
   const { left } = await resealColumns(queries, keyring, options, context.randomness);

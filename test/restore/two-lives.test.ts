@@ -244,6 +244,27 @@ describe('a restore in place', () => {
     await backUp(back);
   });
 
+  it('can be rolled back after its database was left behind and accepted', async () => {
+    const { host, cluster } = await makeCluster();
+    await addUsers(cluster.database, 3);
+    await backUp(cluster);
+    await addUsers(cluster.database, 2, 'written-since.example.org');
+    const { restoreId } = await restore(context, host, confirmed);
+    await backUp(await reopen(context, host));
+    const { host: triedHost, cluster: tried } = await openedBeside(host);
+    const { clusterKey } = await rotateKeys(context, triedHost, tried);
+
+    await acceptDatabase(context, host, { clusterKey, confirm: async () => {} });
+
+    const accepted = await reopen(context, host);
+    const plan = await planRollback(accepted);
+    expect(plan).toMatchObject({ undoes: 'restore', restoreId });
+    await rollbackRestore(context, accepted, plan);
+    const back = await reopen(context, host);
+    expect([back.keyring.fingerprint, await back.database.countRows('users')]).toEqual([clusterKey, 5]);
+    await backUp(back);
+  });
+
   it('goes on backing up, and so does what a rollback puts back', async () => {
     const { host, cluster } = await makeCluster();
     await backUp(cluster);
