@@ -62,8 +62,9 @@ export function describePlan(plan: RestorePlan): string {
     ['Needs', space(plan)],
     ['Replaces', replaced(plan)],
   ]);
-  if (plan.obstacles.length === 0) return fields;
-  return `${fields}\nThis would stop it:\n${plan.obstacles.map((obstacle) => `  - ${obstacle}\n`).join('')}`;
+  const warned = `${fields}${littleSpace(plan)}`;
+  if (plan.obstacles.length === 0) return warned;
+  return `${warned}\nThis would stop it:\n${plan.obstacles.map((obstacle) => `  - ${obstacle}\n`).join('')}`;
 }
 
 function readBack({ backup: { verified }, unknown }: RestorePlan): string {
@@ -74,6 +75,13 @@ function readBack({ backup: { verified }, unknown }: RestorePlan): string {
 function space({ neededBytes, server }: RestorePlan): string {
   const needed = `about ${formatSize(neededBytes)}`;
   return server?.freeBytes == null ? needed : `${needed}; ${formatSize(server.freeBytes)} are free`;
+}
+
+/** What it needs is estimated, so that this does not stop it. */
+function littleSpace({ neededBytes, server }: RestorePlan): string {
+  const free = server?.freeBytes ?? Infinity;
+  if (free >= neededBytes) return '';
+  return `\nWarning: the server has ${formatSize(free)} free and it needs about ${formatSize(neededBytes)}. If the space runs out, the restore fails and what is there now goes on.\n`;
 }
 
 const seen = ({ highestSequenceSeen }: RestorePlan): string =>

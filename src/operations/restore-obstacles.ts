@@ -67,15 +67,10 @@ function hiddenObstacles(
   return [{ sentence, error }];
 }
 
-function serverObstacles({ server, clusterId, neededBytes }: Facts): Obstacle[] {
+/** Too little space is no obstacle: what is needed is an estimate, and a restore that runs out of space ends with the old data serving. */
+function serverObstacles({ server, clusterId }: Facts): Obstacle[] {
   if (server === null) return [];
   const found = foreignObstacle(server, clusterId);
-  const free = server.freeBytes ?? Infinity;
-  if (free < neededBytes) {
-    const what = `has ${free} bytes free and needs about ${neededBytes}`;
-    const hint = 'Make room on the disk of the server, or restore on another one.';
-    found.push(obstacle(`The server ${what}.`, 'no-space', `the database server ${server.location} ${what}`, hint));
-  }
   for (const sentence of server.missingPrivileges) {
     const message = `the database server ${server.location} would refuse it: ${withoutPeriod(sentence)}`;
     found.push(obstacle(sentence, 'database-unreachable', message, 'See what the role lacks: database status.'));

@@ -25,7 +25,7 @@ export interface RestorePlan {
   readonly logicalBytes: number;
   readonly storedBytes: number;
   readonly estimatedDurationMs: number;
-  /** About how much space the new database takes while it is built beside the old one. */
+  /** About how much space the new database takes while it is built beside the old one; less free space does not stop it. */
   readonly neededBytes: number;
   /** `null` where no database could be asked. */
   readonly server: PlannedServer | null;
