@@ -186,6 +186,20 @@ describe('the scheduler', () => {
     expect(runs).toEqual([]);
   });
 
+  it('names the commands that decide about a database which the keys have left behind, and no restore over its data', async () => {
+    const gate = new Gate(new SteppingClock('2026-11-22T20:35:47Z', 10_000));
+    gate.open(ready, Infinity);
+    const error = new EnclaveManagerError('import-pending', 'the keys were changed elsewhere', { hint: 'Find out.' });
+    vi.mocked(openCluster).mockRejectedValue(error);
+    await runFor('2026-11-22T20:30:00Z', 10 * minuteMs, { gate });
+    expect(runs).toEqual([]);
+    expect(gate.readiness).toMatchObject({
+      ready: true,
+      reasons: ['the keys were changed elsewhere', 'Find out.'],
+      commands: ['enclave-manager database status', 'enclave-manager database accept-import --cluster-key FINGERPRINT'],
+    });
+  });
+
   it('goes on when the database does not answer for a while', async () => {
     vi.mocked(openCluster).mockRejectedValueOnce(new EnclaveManagerError('database-unreachable', 'it is gone'));
     await runFor('2026-11-22T20:30:00Z', 10 * minuteMs);

@@ -36,7 +36,11 @@ const readingRestMs = 86_400_000;
 
 const newerLifeCommands = ['enclave-manager restore run latest', 'enclave-manager backup create --take-over'];
 
-const leftBehindCommands = ['enclave-manager database status', 'enclave-manager restore run latest'];
+/** A restore is for the one who found out that another database is the live one: it replaces what this one serves. */
+const leftBehindCommands = [
+  'enclave-manager database status',
+  'enclave-manager database accept-import --cluster-key FINGERPRINT',
+];
 
 /** When this process began the last run of a kind that succeeded: whatever clocks and lists say, it is not due again at once. */
 type OwnRuns = Map<RunKind, Date>;
