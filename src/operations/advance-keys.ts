@@ -68,7 +68,7 @@ export async function beginAdvance(
   fence: KeyFence,
 ): Promise<void> {
   const { keyring, store, database } = cluster;
-  await refuseUnseenRepository(cluster);
+  await refuseUnseenRepository(cluster, accepted);
   if (store !== undefined) {
     await checkMarker(store, keyring);
     await refuseMissingBackups(context, { ...cluster, store }, accepted);

@@ -7,6 +7,7 @@ import { listSecrets, type Secrets } from '#store/secrets.ts';
 import { isMember } from './advance-keys.ts';
 import type { Cluster } from './context.ts';
 import { findNode } from './find-node.ts';
+import type { AskedFreshness } from './hidden-backups.ts';
 import { isUnsavedLife, refuseOlderLife } from './newer-life.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 import { seeCatalog } from './see-catalog.ts';
@@ -41,9 +42,9 @@ export interface EvictionPlan extends KeyChangePlan {
   };
 }
 
-export async function planRotation(cluster: Cluster): Promise<KeyChangePlan> {
+export async function planRotation(cluster: Cluster, asked: AskedFreshness = {}): Promise<KeyChangePlan> {
   const { keyring } = cluster;
-  await refuseUnseenRepository(cluster);
+  await refuseUnseenRepository(cluster, asked);
   const catalog = await catalogOf(cluster);
   if (catalog !== undefined) await refuseOlderLife(cluster, catalog);
   const newest = catalog?.backups.find(({ entry }) => entry.authentic === true)?.entry;
@@ -55,11 +56,11 @@ export async function planRotation(cluster: Cluster): Promise<KeyChangePlan> {
 }
 
 /** `node`: id or name. Throws `not-found`; `usage` for a name that several hosts have; `not-permitted` for this host and the last one. */
-export async function planEviction(cluster: Cluster, node: string): Promise<EvictionPlan> {
+export async function planEviction(cluster: Cluster, node: string, asked: AskedFreshness = {}): Promise<EvictionPlan> {
   const { keyring, database } = cluster;
   const chosen = await findMemberOrFormer(cluster, node);
   refuseOwnAndLast(keyring, chosen);
-  if (isMember(keyring, chosen.nodeId)) await refuseUnseenRepository(cluster);
+  if (isMember(keyring, chosen.nodeId)) await refuseUnseenRepository(cluster, asked);
   const epochs = epochsWrappedTo(keyring, chosen.nodeId);
   const catalog = await catalogOf(cluster);
   if (catalog !== undefined && isMember(keyring, chosen.nodeId)) await refuseOlderLife(cluster, catalog);

@@ -19,7 +19,7 @@ import { readCatalog, type Catalog } from './read-catalog.ts';
 import { readCondemned } from './read-condemned.ts';
 import { readSchedules, type ScheduleSettings, type ScheduleState } from './read-schedules.ts';
 import { withoutRepository } from './require-store.ts';
-import { describeUnlisted, newestRecordedBackup, unlistedHint } from './unlisted-backup.ts';
+import { describeUnlisted, newestRecordedBackup, type UnlistedBackup } from './unlisted-backup.ts';
 import { seeCatalog, type SeenCatalog } from './see-catalog.ts';
 
 export interface StatusSettings extends ScheduleSettings {
@@ -168,7 +168,7 @@ async function describeDatabase({ database, server }: Cluster): Promise<Status['
 
 interface TriedCatalog extends Partial<SeenCatalog<Catalog>> {
   readonly repository: HealthFacts['repository'];
-  readonly unlisted?: string | undefined;
+  readonly unlisted?: UnlistedBackup | undefined;
 }
 
 async function tryCatalog({ clock }: Pick<OperationContext, 'clock'>, cluster: Cluster): Promise<TriedCatalog> {
@@ -231,10 +231,10 @@ function findHidden(catalog: Catalog | undefined, seenSequence = 0): HealthFacts
 
 /** What this host has seen tells more. */
 function findUnlisted(
-  message: string | undefined,
+  unlisted: UnlistedBackup | undefined,
   hidden: HealthFacts['hiddenBackups'],
 ): HealthFacts['unlistedBackup'] {
-  return message === undefined || hidden !== undefined ? undefined : { message, hint: unlistedHint };
+  return hidden === undefined ? unlisted : undefined;
 }
 
 async function findNewerLife(cluster: Cluster, catalog: Catalog | undefined): Promise<HealthFacts['newerLife']> {

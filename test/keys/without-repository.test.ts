@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, it, onTestFinished } from 'vitest';
@@ -16,6 +16,7 @@ import type { LocalState } from '#ports/local-state.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
 import { enrol, enrolHosts } from '../fixtures/hosts.ts';
+import { manifestFile } from '../fixtures/repository.ts';
 import { reopen, restoreInto } from '../fixtures/restoring.ts';
 
 const statusSettings = {
@@ -87,7 +88,23 @@ it('a cluster that never had a repository changes its keys without one, and gets
   const { cluster } = await openOrCreateCluster(context, withoutStore(host));
   onTestFinished(() => cluster.database.close());
   expect(await planRotation(cluster)).toMatchObject({ nextBackupBytes: 0 });
-  expect(await rotateKeys(context, withoutStore(host), cluster)).toMatchObject({ keyGeneration: 2, waitingFor: [] });
+  const alone = withoutStore(host) as TestHost;
+  const second = await makeHost({ name: 'host-b', liveName: host.server.liveName });
+  await enrol(alone, withoutStore(second) as TestHost);
+  const two = await openWithoutStore(host);
+  for (const [option, asked] of [
+    ['--at-least-sequence', { atLeastSequence: 1 }],
+    ['--accept-missing-after', { missingAfter: 1 }],
+  ] as const) {
+    const refusal = { code: 'usage', exitCode: 2, message: expect.stringMatching(`^${option} cannot`) as string };
+    await expect(planRotation(two, asked)).rejects.toMatchObject(refusal);
+    await expect(rotateKeys(context, alone, two, asked)).rejects.toMatchObject(refusal);
+    await expect(planEviction(two, 'host-b', asked)).rejects.toMatchObject(refusal);
+  }
+  expect(await evictNode(context, alone, two, (await planEviction(two, 'host-b')).node)).toMatchObject({
+    keyGeneration: 2,
+    waitingFor: [],
+  });
 
   const adopted = await openOrCreateCluster(context, host);
   onTestFinished(() => adopted.cluster.database.close());
@@ -130,6 +147,31 @@ it('two repositories for one database are said by the status, and new keys that 
   await createBackup(context, left, { kind: 'manual' });
   expect(await codesOn(left)).toEqual([]);
   expect(await rotateKeys(context, host, left)).toMatchObject({ keyGeneration: 3 });
+});
+
+it('the newest backup that lies there damaged is told as that by a host that never saw it, and new keys are refused', async () => {
+  const { context, host, cluster } = await makeCluster();
+  const [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
+  await createBackup(context, cluster, { kind: 'scheduled' });
+  const { id } = await createBackup(context, cluster, { kind: 'scheduled' });
+  const elsewhere = readFileSync(manifestFile(host, id));
+  writeFileSync(manifestFile(host, id), elsewhere.subarray(0, 100));
+  const onSecond = await reopen(context, second);
+
+  const { findings } = await readStatus(context, onSecond, statusSettings);
+  expect(findings.find(({ code }) => code === 'backup-elsewhere')).toMatchObject({
+    message: expect.stringMatching(
+      `backup of this database, ${id}, lies in .* and is no backup of this cluster: .*JSON`,
+    ),
+    hint: expect.stringMatching(`^Put backups/${id}.json back from a copy`),
+  });
+  await expect(rotateKeys(context, second, onSecond)).rejects.toMatchObject({
+    code: 'damaged',
+    message: expect.stringMatching(`${id}, lies in .*; new keys would disown it$`),
+    hint: expect.stringContaining('To lose it: --accept-missing-after 1'),
+  });
+  writeFileSync(manifestFile(host, id), elsewhere);
+  expect(await rotateKeys(context, second, onSecond)).toMatchObject({ keyGeneration: 2 });
 });
 
 it('a repository that was lost, or left for an empty one, is begun anew: from the first backup on nothing is said of it', async () => {

@@ -26,7 +26,7 @@ anywhere, repeat the command here or on another host, or let a manager finish it
     const { planRotation } = await import('#operations/plan-key-change.ts');
     environment.output.requireTerminal();
     const cluster = await environment.cluster();
-    const plan = await planRotation(cluster);
+    const plan = await planRotation(cluster, accepted);
     const text = `Replaces the keys of cluster ${cluster.keyring.clusterId}, now of generation ${cluster.keyring.keyGeneration}.\n`;
     await environment.output.confirm(`${text}${describeCosts(plan)}`, 'Replace the keys?', environment.context.signal);
     const change = await rotateKeys(environment.context, await environment.host(), cluster, accepted);

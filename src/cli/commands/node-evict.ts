@@ -45,7 +45,7 @@ join again only with a new token from "node invite".`,
     const { evictNode } = await import('#operations/evict-node.ts');
     const { planEviction } = await import('#operations/plan-key-change.ts');
     const cluster = await environment.cluster();
-    const plan = await planEviction(cluster, input.arguments['NODE'] ?? '');
+    const plan = await planEviction(cluster, input.arguments['NODE'] ?? '', accepted);
     environment.output.requireTerminal();
     const question = `Evict ${plan.node.name} (${plan.node.nodeId})?`;
     if (!plan.alreadyEvicted) await environment.output.confirm(describe(plan), question, environment.context.signal);
