@@ -1,10 +1,8 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { backupsPrefix } from '#format/layout.ts';
-import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { NodeId } from '#model/identifiers.ts';
 import { judgeOpenability, type NodeProof, type Openability } from '#model/openability.ts';
 import { causeOf, type UnknownCause } from '#model/unknown.ts';
-import type { ObjectStore } from '#ports/object-store.ts';
 import { readNodeProofs } from '#store/node-proofs.ts';
 import type { Cluster, OperationContext } from './context.ts';
 import { findNode } from './find-node.ts';
@@ -50,10 +48,11 @@ export interface NodeProofTimes {
   readonly unknown: UnknownCause | null;
 }
 
-export async function readNodeProofTimes({ keyring, database, store }: Cluster): Promise<NodeProofTimes> {
+export async function readNodeProofTimes(cluster: Cluster): Promise<NodeProofTimes> {
+  const { keyring, database } = cluster;
   const recorded = await readNodeProofs(database.queries);
   const isComplete = keyring.membership.nodes.every(({ nodeId }) => recorded.has(nodeId));
-  const found = isComplete ? undefined : await catalogOrCause(store, keyring);
+  const found = isComplete ? undefined : await catalogOrCause(cluster);
   const catalog = found !== undefined && 'backups' in found ? found : undefined;
   const proofs = catalog === undefined ? recorded : withSigned(recorded, catalog);
   const provedAt = new Map([...proofs].map(([nodeId, { at }]) => [nodeId, at]));
@@ -77,9 +76,10 @@ function withSigned(recorded: ReadonlyMap<NodeId, NodeProof>, catalog: Catalog):
 }
 
 /** A list of hosts needs no repository. */
-async function catalogOrCause(store: ObjectStore | undefined, keyring: OpenedKeyring): Promise<Catalog | UnknownCause> {
+async function catalogOrCause(cluster: Cluster): Promise<Catalog | UnknownCause> {
   try {
-    return await readCatalog(requireStore(store), keyring);
+    const store = requireStore(cluster.store);
+    return (await seeCatalog(cluster, () => readCatalog(store, cluster.keyring))).catalog;
   } catch (error) {
     if (isEnclaveManagerError(error)) return causeOf(error);
     throw error;

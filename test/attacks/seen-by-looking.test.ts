@@ -8,7 +8,7 @@ import { planRotation } from '#operations/plan-key-change.ts';
 import { planRestore } from '#operations/plan-restore.ts';
 import { previewPrune } from '#operations/prune.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
-import { readOpenability } from '#operations/read-openability.ts';
+import { readNodeProofTimes, readOpenability } from '#operations/read-openability.ts';
 import { readStatus } from '#operations/read-status.ts';
 import { restore } from '#operations/restore.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
@@ -54,6 +54,7 @@ async function twoHosts() {
 const looks: Readonly<Record<string, (host: TestHost) => Promise<unknown>>> = {
   status: statusOf,
   openability: (host) => withCluster(host, (cluster) => readOpenability(context, cluster, undefined)),
+  'the list of hosts': (host) => withCluster(host, readNodeProofTimes),
   'the plan of a rotation': (host) => withCluster(host, planRotation),
   'the preview of a prune': (host) =>
     withCluster(host, (cluster) => previewPrune(context, { ...cluster, store: host.store }, retention)),
