@@ -45,6 +45,7 @@ Needs the repository only; the tables are encrypted, so they are shown on an enr
   render: (backup, style) => {
     const { verified, lastDrill } = backup;
     const never = backup.authentic === 'unknown' ? 'unknown on this host' : 'never';
+    const nobody = backup.authentic === 'unknown' ? 'unknown' : 'no host';
     const fields = formatFields([
       ['Backup', backup.id],
       ['Kind', `${backup.kind}, sequence ${backup.sequence}`],
@@ -64,7 +65,7 @@ Needs the repository only; the tables are encrypted, so they are shown on an enr
         'Last drill',
         lastDrill === null ? never : `${lastDrill.passed ? 'passed' : 'FAILED'} at ${formatTime(lastDrill.at)}`,
       ],
-      ['Opens on', backup.openableBy.length === 0 ? 'unknown' : backup.openableBy.join(', ')],
+      ['Opens on', backup.openableBy.length === 0 ? nobody : backup.openableBy.join(', ')],
     ]);
     if (backup.tables === null) return fields;
     const tables = formatTable(
