@@ -163,7 +163,16 @@ describe('where nothing is left but rows from before the keys changed', () => {
     await expect(killed).rejects.toThrow('killed');
     await expect(openCluster(context, host)).rejects.toMatchObject(outdated);
 
-    const status = await runCommand(['keys', 'status', '--cluster-key', made.key], await commandOn(host));
+    const on = await commandOn(host);
+    const repeated = ['database', 'accept-import', '--cluster-key', made.key, '--older', '--yes', '--json'];
+    const again = await runCommand(repeated, on);
+    expect([again.exitCode, JSON.parse(again.stdout)]).toMatchObject([
+      3,
+      {
+        error: { code: 'not-found', hint: expect.stringContaining('keys status --cluster-key FINGERPRINT') as string },
+      },
+    ]);
+    const status = await runCommand(['keys', 'status', '--cluster-key', made.key], on);
     expect(status.exitCode, status.stderr).toBe(0);
     await expectServes(host, made.key);
   });

@@ -75,7 +75,9 @@ Needs the database and the key of this host.`,
       throw new EnclaveManagerError(
         'not-found',
         `the database "${host.server.liveName}" at ${host.server.location} holds no import to accept`,
-        { hint: 'See what it holds: database status.' },
+        {
+          hint: 'See what it holds: database status. Where it was accepted before, and this host still refuses its key: keys status --cluster-key FINGERPRINT.',
+        },
       );
     }
     const { clusterKey, incarnation, differences } = accepted;
