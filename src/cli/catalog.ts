@@ -40,27 +40,36 @@ async function openWith(
   read: (store: ObjectStore, keyring: OpenedKeyring | undefined) => Promise<Catalog>,
 ): Promise<OpenedCatalog> {
   const store = await environment.store();
-  const keys = await tryKeys(environment, store, clusterKey);
-  const keyring = isEnclaveManagerError(keys) ? undefined : keys;
+  const opened = await tryKeys(environment, store, clusterKey);
+  const looked = isEnclaveManagerError(opened) ? opened : await see(environment, { store, clusterKey }, opened, read);
+  const seen = isEnclaveManagerError(looked) ? undefined : looked;
+  const keys = isEnclaveManagerError(looked) ? looked : opened;
   if (isEnclaveManagerError(keys))
     environment.output.warn(`whether anything below is authentic is ${unknownBecause(keys)}. ${keys.hint}`);
-  const seen = keyring && (await see(environment, keyring, () => read(store, keyring)));
-  const catalog = seen?.catalog ?? (await read(store, keyring));
+  const catalog = seen?.catalog ?? (await read(store, undefined));
   for (const { path, reason } of catalog.rejected.slice(0, maxWarnings))
     environment.output.warn(`${path} is no backup of this cluster: ${reason}`);
   const more = catalog.rejected.length - maxWarnings;
   if (more > 0) environment.output.warn(`${more} more objects are no backup of this cluster`);
   const areHidden = seen !== undefined && (await warnOfHidden(environment, store, seen));
-  return { store, keys, catalog, isDoubtful: keyring === undefined || areHidden || catalog.rejected.length > 0 };
+  return { store, keys, catalog, isDoubtful: seen === undefined || areHidden || catalog.rejected.length > 0 };
 }
 
+/** Only all of it together tells that there are newer keys. */
 async function see(
   environment: Environment,
+  { store, clusterKey }: { readonly store: ObjectStore; readonly clusterKey: string | undefined },
   keyring: OpenedKeyring,
-  read: () => Promise<Catalog>,
-): Promise<SeenCatalog<Catalog>> {
+  read: (store: ObjectStore, keyring: OpenedKeyring) => Promise<Catalog>,
+): Promise<SeenCatalog<Catalog> | EnclaveManagerError> {
   const { seeCatalog } = await import('#operations/see-catalog.ts');
-  return await seeCatalog({ keyring, localState: environment.localState() }, read);
+  try {
+    const localState = environment.localState();
+    return await seeCatalog({ store, keyring, localState }, () => read(store, keyring));
+  } catch (error) {
+    if (!isEnclaveManagerError(error, 'forged') || clusterKey !== undefined) throw error;
+    return error;
+  }
 }
 
 /** What was deleted is not in the list: only this host's memory knows of it. */

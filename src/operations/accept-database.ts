@@ -24,6 +24,7 @@ import { operationLease, type Host, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { holdToMemory } from './hold-to-memory.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
+import { refuseLaterKeys } from './later-keys.ts';
 import { readCatalog } from './read-catalog.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { keyringPastMemory } from './past-memory.ts';
@@ -143,8 +144,9 @@ async function acceptUnderLease(
 /** It is the live one by a person's word: no life that has backed up since the rows were copied is newer. */
 async function listedLives({ store }: Host, keyring: OpenedKeyring): Promise<Incarnation[]> {
   if (store === undefined || (await isEmptyRepository(store))) return [];
-  const { backups } = await readCatalog(store, keyring);
-  return backups.map(({ entry }) => entry.incarnation);
+  const catalog = await readCatalog(store, keyring);
+  await refuseLaterKeys(store, keyring, catalog);
+  return catalog.backups.map(({ entry }) => entry.incarnation);
 }
 
 interface Begun {

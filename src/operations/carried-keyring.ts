@@ -87,6 +87,22 @@ export async function successorsInManifests(store: ObjectStore, keyring: OpenedK
   return [...found.values()];
 }
 
+/**
+ * The first of these manifests that carries a document which leads on from the keyring. For those that do not count under it, where
+ * all were read: any number that an old key signed may lie before the ones of the newer key.
+ */
+export async function manifestLeadingOn(
+  store: ObjectStore,
+  keyring: OpenedKeyring,
+  paths: readonly string[],
+): Promise<string | undefined> {
+  for (const path of paths) {
+    const bytes = await store.get(path, { maxBytes: documentLimits.manifest }).catch(damagedAsAbsent);
+    if (bytes !== undefined && copiesOf(bytes).some((document) => replacesKeysOf(keyring, document))) return path;
+  }
+  return undefined;
+}
+
 /** Under its own name: an older one could otherwise be copied to as many later names as are looked at. */
 function isOfKeyring(keyring: OpenedKeyring, path: string, manifest: Buffer): boolean {
   try {

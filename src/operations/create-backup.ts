@@ -19,6 +19,7 @@ import { operationLease, type Cluster, type OperationContext } from './context.t
 import { requireCurrentKeys } from './current-keys.ts';
 import { emptiedTables } from './emptied-tables.ts';
 import { readKnownObjects, type KnownObjects } from './known-objects.ts';
+import { refuseLaterKeys } from './later-keys.ts';
 import { refuseLifeListedSince, refuseOlderLife } from './newer-life.ts';
 import { readBack } from './read-back.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
@@ -136,6 +137,7 @@ async function lookAtRepository(
   const catalog = await readCatalog(store, keyring);
   refuseUnreadable(catalog);
   await refuseNewerIn(store, keyring, catalog);
+  await refuseLaterKeys(store, keyring, catalog);
   // What a restore is about to replace may be an older life: it is never the latest.
   if (kind !== 'safety') await refuseOlderLife(cluster, catalog);
   return { catalog, known: await readKnownObjects(store, catalog, condemned) };

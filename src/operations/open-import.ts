@@ -12,6 +12,7 @@ import { checkMarker } from './check-marker.ts';
 import type { Host } from './context.ts';
 import { incompleteImport } from './find-import.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
+import { refuseLaterKeys } from './later-keys.ts';
 import { readCatalog, type Catalog } from './read-catalog.ts';
 
 /** An import whose backup is proved to be this cluster's. Nothing is known about its rows. */
@@ -51,7 +52,9 @@ export async function openImport(
   checkSchema(manifest);
   if (filled === undefined) return { marker, manifest, keyring, repository: undefined };
   await checkMarker(filled, keyring);
-  return { marker, manifest, keyring, repository: { store: filled, catalog: await readCatalog(filled, keyring) } };
+  const catalog = await readCatalog(filled, keyring);
+  await refuseLaterKeys(filled, keyring, catalog);
+  return { marker, manifest, keyring, repository: { store: filled, catalog } };
 }
 
 /** Or it is being evicted: the new keys are committed and leave it out. */

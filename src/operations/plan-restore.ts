@@ -22,6 +22,7 @@ import { recallBackup } from './recall-catalog.ts';
 import { rememberedSequence } from './remember-sequence.ts';
 import type { PlannedServer, RestorePlan } from './restore-plan.ts';
 import { asSentence, findObstacles, type Obstacle } from './restore-obstacles.ts';
+import { findLaterKeys } from './later-keys.ts';
 import { noteSeen } from './see-catalog.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';
 
@@ -65,11 +66,13 @@ export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'lates
   const state = await host.localState.read();
   const { catalog, backup: planned } = await findPlanned(host, repository, idOrLatest);
   const { entry } = planned;
-  if (repository !== undefined) await noteSeen({ ...repository, localState: host.localState }, catalog);
+  const later = repository && (await findLaterKeys(host.store, repository.keyring, catalog));
+  if (repository !== undefined && later === undefined)
+    await noteSeen({ ...repository, localState: host.localState }, catalog);
   const server = host.server === undefined ? null : await describeServer(host.server);
   const programSchemaVersion = loadMigrations().length;
   const newest = catalog.backups[0]!.entry;
-  const newerKey = repository && (await newerKeyOf(host, repository.keyring, state, server));
+  const newerKey = later ?? (repository && (await newerKeyOf(host, repository.keyring, state, server)));
   const unprovedBy = 'keyring' in opened ? newerKey : opened;
   const unknown = unprovedBy === undefined ? null : causeOf(unprovedBy);
   const facts = {

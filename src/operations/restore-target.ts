@@ -13,6 +13,7 @@ import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
 import { refuseNewerKey } from './newer-key.ts';
 import { isWhole, newestKeyring, openRepository, type Repository } from './open-repository.ts';
+import { refuseLaterKeys } from './later-keys.ts';
 import { ofUnexpectedCluster, requireNamedKey } from './proved-key.ts';
 import { memoryOf } from './remember-node.ts';
 import { readOwner } from './repository-owner.ts';
@@ -72,6 +73,7 @@ export async function openRestoreTarget(
   requireMember(keyring);
   await checkOwner({ ...repository, keyring });
   checkFreshness({ ...repository, keyring }, catalog, { state: remembered, liveKeys }, trust);
+  await refuseLaterKeys(store, keyring, catalog);
   await noteSeen({ keyring, localState }, catalog);
   const backup = findBackup(catalog, idOrLatest);
   if (shown !== undefined && backup.entry.id !== shown) throw notShown(backup, shown);

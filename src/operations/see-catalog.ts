@@ -1,6 +1,8 @@
 import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { LocalState } from '#ports/local-state.ts';
+import type { ObjectStore } from '#ports/object-store.ts';
+import { refuseLaterKeys } from './later-keys.ts';
 import type { Catalog } from './read-catalog.ts';
 import { memoryOf } from './remember-node.ts';
 import { rememberedSequence } from './remember-sequence.ts';
@@ -8,6 +10,7 @@ import { rememberedSequence } from './remember-sequence.ts';
 interface Looking {
   readonly keyring: OpenedKeyring;
   readonly localState: LocalState;
+  readonly store?: ObjectStore | undefined;
 }
 
 export interface SeenCatalog<Read extends Catalog> {
@@ -18,7 +21,7 @@ export interface SeenCatalog<Read extends Catalog> {
 
 /**
  * Reads the catalogue with keys of a host that has a memory. Whoever only looks has seen it too: a host that takes no backups
- * would otherwise believe whatever is left of them.
+ * would otherwise believe whatever is left of them. Throws `forged` where newer keys come to light.
  */
 export async function seeCatalog<Read extends Catalog>(
   host: Looking,
@@ -27,6 +30,7 @@ export async function seeCatalog<Read extends Catalog>(
   // Before: what another process of this host sees meanwhile is not missing.
   const existed = await rememberedSequence(host);
   const catalog = await read();
+  if (host.store !== undefined) await refuseLaterKeys(host.store, host.keyring, catalog);
   await noteSeen(host, catalog);
   return { catalog, existed };
 }

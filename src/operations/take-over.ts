@@ -9,6 +9,7 @@ import { nextIncarnation } from './begin-new-life.ts';
 import { checkMarker } from './check-marker.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
+import { refuseLaterKeys } from './later-keys.ts';
 import { describeNewerLife } from './newer-life.ts';
 import { readCatalog } from './read-catalog.ts';
 import { refuseNewerIn, refuseUnreadable } from './refuse-newer.ts';
@@ -28,6 +29,7 @@ export async function takeOver(context: OperationContext, cluster: Cluster): Pro
     const catalog = await readCatalog(store, keyring);
     refuseUnreadable(catalog);
     await refuseNewerIn(store, keyring, catalog);
+    await refuseLaterKeys(store, keyring, catalog);
     const sentence = await describeNewerLife(cluster, catalog);
     if (sentence === undefined) return;
     const seen = catalog.backups.map(({ entry }) => entry.incarnation);

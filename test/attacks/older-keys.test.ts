@@ -1,16 +1,23 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { sql } from 'kysely';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { manifestPath } from '#format/layout.ts';
 import type { KeyringDocument } from '#keys/keyring.ts';
 import type { Openability } from '#model/openability.ts';
+import { acceptDatabase } from '#operations/accept-database.ts';
 import { createBackup, type BackupResult } from '#operations/create-backup.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { openRepository, readKeyringDocuments } from '#operations/open-repository.ts';
 import type { Status } from '#operations/read-status.ts';
+import { restore } from '#operations/restore.ts';
 import { rotateKeys } from '#operations/rotate-keys.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
-import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
+import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts, withCluster } from '../fixtures/hosts.ts';
-import { storeWith } from '../fixtures/repository.ts';
+import { freshDatabaseName } from '../fixtures/postgresql.ts';
+import { objectFile, storeWith } from '../fixtures/repository.ts';
+import { confirmed } from '../fixtures/restoring.ts';
 import { addUsers } from '../fixtures/rows.ts';
 import { edit } from './attacker.ts';
 import { expectRefused, Scene } from './stage.ts';
@@ -26,6 +33,8 @@ let fresh: BackupResult;
 let documents: readonly KeyringDocument[];
 /** What lies under `keyring/` since the keys were changed. */
 let newer: string[];
+/** The bucket as it was before. */
+let before: string;
 
 /** host-b was off while host-a changed the keys, and each of the two times has a backup. */
 beforeAll(async () => {
@@ -35,11 +44,13 @@ beforeAll(async () => {
   await cluster.database.close();
   [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
   older = await withCluster(host, (opened) => createBackup(context, opened, { kind: 'manual' }));
-  const before = new Set((await readKeyringDocuments(host.store)).map(({ path }) => path));
+  const known = new Set((await readKeyringDocuments(host.store)).map(({ path }) => path));
+  before = temporaryDirectory();
+  cpSync(objectFile(host, ''), before, { recursive: true });
   await withCluster(host, (opened) => rotateKeys(context, host, opened));
   fresh = await withCluster(host, (opened) => createBackup(context, opened, { kind: 'manual' }));
   documents = await readKeyringDocuments(host.store);
-  newer = documents.map(({ path }) => path).filter((path) => !before.has(path));
+  newer = documents.map(({ path }) => path).filter((path) => !known.has(path));
   expect(newer).toContain(secondEpoch);
   expect([older.sequence, fresh.sequence]).toEqual([1, 2]);
 }, 240_000);
@@ -166,5 +177,65 @@ describe('a document of the keys of today, lost under keyring/ beside the live d
     await scene.succeed('backup', 'create');
     expect(scene.read(secondEpoch)).toEqual(documents.find(({ path }) => path === secondEpoch)!.bytes);
     expect(await problems()).toEqual([]);
+  });
+});
+
+describe('manifests that somebody signed with the keys of before, beside a newer one that carries those of today', () => {
+  it('hide them from nobody, however many they are', async () => {
+    const directory = temporaryDirectory();
+    cpSync(second.directory, directory, { recursive: true });
+    const holder = await makeHost({ directory, repository: before, liveName: freshDatabaseName() });
+    await restore(context, holder, confirmed);
+    await withCluster(holder, async (opened) => {
+      for (let index = 0; index < 6; index += 1) await createBackup(context, opened, { kind: 'manual' });
+    });
+    const scene = new Scene({ host: second }, { repositoryOf: host });
+    scene.remove(...newer);
+    for (const part of ['backups', 'chunks', 'verifications'])
+      cpSync(join(before, part), scene.file(part), { recursive: true });
+
+    const message = new RegExp(`backups/${fresh.id}.json carries a newer cluster key`);
+    await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run);
+    for (const words of [
+      ['backup', 'verify', 'latest'],
+      ['backup', 'drill', 'latest'],
+      ['backup', 'export', 'latest', '--format', 'sql', '--output', join(temporaryDirectory(), 'malbork.sql')],
+    ])
+      await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...words);
+    const listed = (await scene.succeed('backup', 'list')).document as { authentic: unknown }[];
+    expect(new Set(listed.map(({ authentic }) => authentic))).toEqual(new Set(['unknown']));
+    // The mark is not raised by what was signed with keys of before.
+    const { document } = await scene.succeed(...run, ...named());
+    expect(document).toMatchObject({ backupId: fresh.id, sequence: 2 });
+  });
+
+  it('keep a database from before from backing up, and from being accepted', async () => {
+    const holder = await makeHost({
+      directory: temporaryDirectory(),
+      repository: before,
+      liveName: freshDatabaseName(),
+    });
+    cpSync(join(host.directory, 'keys'), join(holder.directory, 'keys'), { recursive: true });
+    const scene = new Scene({ host }, { remembers: false });
+    scene.remove(...newer);
+    const beside = await makeHost({
+      directory: holder.directory,
+      repository: before,
+      liveName: holder.server.liveName,
+    });
+    await restore(context, beside, { ...confirmed, backup: older.id });
+    const onBucket = await makeHost({
+      directory: holder.directory,
+      repository: scene.repository,
+      liveName: holder.server.liveName,
+    });
+    const refusal = { code: 'forged', exitCode: 20, message: expect.stringContaining('carries a newer cluster key') };
+
+    await withCluster(onBucket, async (opened) => {
+      await expect(createBackup(context, opened, { kind: 'manual' })).rejects.toMatchObject(refusal);
+      await sql`DELETE FROM life_seals`.execute(opened.database.queries);
+    });
+    const accepting = { clusterKey: older.clusterKey, older: true, confirm: async () => {} };
+    await expect(acceptDatabase(context, onBucket, accepting)).rejects.toMatchObject(refusal);
   });
 });

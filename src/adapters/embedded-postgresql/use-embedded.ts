@@ -86,6 +86,11 @@ async function attach({ dataDirectory, liveName }: UseEmbeddedOptions): Promise<
   const connection = attachEmbedded({ directory, liveName });
   const hold = connection === undefined ? undefined : await holdUsage(connection);
   if (connection === undefined || hold === undefined) return undefined;
+  // A server that stops ends the session first that keeps newcomers away, and says in its file before that it stops.
+  if (attachEmbedded({ directory, liveName }) === undefined) {
+    await hold.release();
+    return undefined;
+  }
   const exited = new Promise<string>(() => undefined);
   return { connection, location: embeddedLocation(directory), owned: false, exited, close: () => hold.release() };
 }
