@@ -90,7 +90,7 @@ beforeEach(() => {
   vi.mocked(openCluster).mockResolvedValue({ store: {}, keyring: {}, database, localState: forgetful } as never);
   vi.mocked(tendKeysIfPossible).mockImplementation(async (_context, _host, cluster) => cluster);
   vi.mocked(readCatalog).mockImplementation(
-    async () => ({ backups: begun('backup', 'succeeded').map(listed) }) as never,
+    async () => ({ backups: begun('backup', 'succeeded').map(listed), rejected: [] }) as never,
   );
   vi.mocked(readCluster).mockResolvedValue({
     createdAt: new Date('2026-11-01T00:00:00Z'),
@@ -163,13 +163,13 @@ describe('the scheduler', () => {
     await runFor('2026-11-22T20:30:00Z', hourMs, { drill: '0 * * * *' });
     expect(begun('drill')).toEqual([]);
 
-    vi.mocked(readCatalog).mockResolvedValue({ backups: [listed('2026-11-22T20:00')] } as never);
+    vi.mocked(readCatalog).mockResolvedValue({ backups: [listed('2026-11-22T20:00')], rejected: [] } as never);
     await runFor('2026-11-22T21:30:00Z', hourMs, { drill: '0 * * * *' });
     expect(begun('drill')).toEqual(['2026-11-22T21:30', '2026-11-22T22:00']);
   });
 
   it('does not repeat at once what it did, where neither list nor history shows it', async () => {
-    vi.mocked(readCatalog).mockResolvedValue({ backups: [] } as never);
+    vi.mocked(readCatalog).mockResolvedValue({ backups: [], rejected: [] } as never);
     vi.mocked(listRuns).mockResolvedValue([]);
     await runFor('2026-11-22T20:30:00Z', 2 * hourMs);
     expect(begun('backup')).toEqual(['2026-11-22T20:30', '2026-11-22T21:00', '2026-11-22T22:00']);

@@ -34,7 +34,7 @@ let documents: readonly KeyringDocument[];
 /** What lies under `keyring/` since the keys were changed. */
 let newer: string[];
 /** The bucket as it was before. */
-let before: string;
+let bucketBefore: string;
 
 /** host-b was off while host-a changed the keys, and each of the two times has a backup. */
 beforeAll(async () => {
@@ -45,8 +45,8 @@ beforeAll(async () => {
   [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
   older = await withCluster(host, (opened) => createBackup(context, opened, { kind: 'manual' }));
   const known = new Set((await readKeyringDocuments(host.store)).map(({ path }) => path));
-  before = temporaryDirectory();
-  cpSync(objectFile(host, ''), before, { recursive: true });
+  bucketBefore = temporaryDirectory();
+  cpSync(objectFile(host, ''), bucketBefore, { recursive: true });
   await withCluster(host, (opened) => rotateKeys(context, host, opened));
   fresh = await withCluster(host, (opened) => createBackup(context, opened, { kind: 'manual' }));
   documents = await readKeyringDocuments(host.store);
@@ -184,7 +184,7 @@ describe('manifests that somebody signed with the keys of before, beside a newer
   it('hide them from nobody, however many they are', async () => {
     const directory = temporaryDirectory();
     cpSync(second.directory, directory, { recursive: true });
-    const holder = await makeHost({ directory, repository: before, liveName: freshDatabaseName() });
+    const holder = await makeHost({ directory, repository: bucketBefore, liveName: freshDatabaseName() });
     await restore(context, holder, confirmed);
     await withCluster(holder, async (opened) => {
       for (let index = 0; index < 6; index += 1) await createBackup(context, opened, { kind: 'manual' });
@@ -192,7 +192,7 @@ describe('manifests that somebody signed with the keys of before, beside a newer
     const scene = new Scene({ host: second }, { repositoryOf: host });
     scene.remove(...newer);
     for (const part of ['backups', 'chunks', 'verifications'])
-      cpSync(join(before, part), scene.file(part), { recursive: true });
+      cpSync(join(bucketBefore, part), scene.file(part), { recursive: true });
 
     const message = new RegExp(`backups/${fresh.id}.json carries a newer cluster key`);
     await expectRefused(scene, { exitCode: 20, code: 'forged', message }, ...run);
@@ -212,7 +212,7 @@ describe('manifests that somebody signed with the keys of before, beside a newer
   it('keep a database from before from backing up, and from being accepted', async () => {
     const holder = await makeHost({
       directory: temporaryDirectory(),
-      repository: before,
+      repository: bucketBefore,
       liveName: freshDatabaseName(),
     });
     cpSync(join(host.directory, 'keys'), join(holder.directory, 'keys'), { recursive: true });
@@ -220,7 +220,7 @@ describe('manifests that somebody signed with the keys of before, beside a newer
     scene.remove(...newer);
     const beside = await makeHost({
       directory: holder.directory,
-      repository: before,
+      repository: bucketBefore,
       liveName: holder.server.liveName,
     });
     await restore(context, beside, { ...confirmed, backup: older.id });

@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { acquireDataDirectory, acquireOwnerLock } from '#adapters/data-directory/owner-lock.ts';
 import { createScratchServers, removeLeftovers } from '#adapters/embedded-postgresql/scratch-servers.ts';
@@ -63,6 +64,32 @@ describe('useEmbedded', () => {
     ]);
     await used.close();
     expect(await answers(await use(directory))).toBe('18');
+  });
+
+  it('leaves a server again that began to stop while it came', async () => {
+    const directory = freshDirectory();
+    const own = await use(directory);
+    const { host, port, user, password } = own.connection;
+    const client = new pg.Client({ host, port, user, password, database: 'postgres' });
+    await client.connect();
+    onTestFinished(() => client.end());
+    // Nobody logs in while this lasts.
+    await client.query('BEGIN; LOCK TABLE pg_authid IN ACCESS EXCLUSIVE MODE');
+    let isAttached = false;
+    const attaching = use(directory).finally(() => (isAttached = true));
+    const waiting = async (): Promise<number> =>
+      (await client.query('SELECT 1 FROM pg_locks WHERE NOT granted')).rowCount ?? 0;
+    await expect.poll(waiting, { timeout: 10_000 }).toBe(1);
+    const file = join(directory, 'postgres', 'cluster', 'postmaster.pid');
+    const ready = readFileSync(file, 'utf8');
+    expect(ready).toMatch(/^ready {3}$/m);
+    writeFileSync(file, ready.replace(/^ready {3}$/m, 'stopping'));
+    await client.query('COMMIT');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(isAttached).toBe(false);
+
+    writeFileSync(file, ready);
+    expect((await attaching).owned).toBe(false);
   });
 
   it('stops its server only after those who share it have left, and those who come then start it again', async () => {
