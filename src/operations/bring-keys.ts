@@ -13,7 +13,10 @@ import { describeNewerKey, liveDatabaseVouches } from './newer-key.ts';
 import { isWhole, readKeyringDocuments as readRepositoryDocuments, type Repository } from './open-repository.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 
-type BringingHost = Host & { readonly store: ObjectStore; readonly repository?: Repository | undefined };
+type BringingHost = Pick<Host, 'server' | 'sealing' | 'localState'> & {
+  readonly store: ObjectStore;
+  readonly repository?: Repository | undefined;
+};
 
 /** The keys of the cluster as live database and repository have them together. */
 export interface LiveKeys {
@@ -69,22 +72,38 @@ async function unlessImpossible<T>(
 }
 
 /**
- * The repository to plan a restore with: by the keys that live database and repository have together, where they open all of it,
- * as the restore does. Changes nothing. Throws `forged` as that does.
+ * The keys of live database and repository together, as the restore has them; `undefined` where the database says nothing of this cluster.
+ * Changes nothing. Throws `forged` as that does.
  */
-export async function openBesideLive(
-  host: Host & { readonly store: ObjectStore; readonly repository: Repository },
-  clusterKey?: string,
-): Promise<Repository> {
+export async function keysBesideLive(host: BringingHost, clusterKey?: string): Promise<LiveKeys | undefined> {
   try {
     const found = await readBoth(host);
     const keyring = found && (await openBoth(host, found, clusterKey));
-    const isOurs = keyring !== undefined && keyring.clusterId === found?.clusterId;
-    return isOurs && isWhole(keyring) ? { store: host.store, keyring } : host.repository;
+    if (keyring === undefined || keyring.clusterId !== found?.clusterId) return undefined;
+    const isVouchedFor = (await hasSeenNewestKey(host, keyring)) || (await vouchesIfAsked(host, keyring));
+    return { keyring, isVouchedFor };
   } catch (error) {
     if (!isEnclaveManagerError(error) || error.code === 'forged') throw error;
-    return host.repository;
+    return undefined;
   }
+}
+
+async function vouchesIfAsked({ server }: BringingHost, keyring: OpenedKeyring): Promise<boolean> {
+  try {
+    return await liveDatabaseVouches(server, keyring);
+  } catch (error) {
+    if (!isEnclaveManagerError(error)) throw error;
+    return false;
+  }
+}
+
+/** The repository to plan a restore with: by these keys, where they open all of it. */
+export async function openBesideLive(
+  host: BringingHost & { readonly repository: Repository },
+  clusterKey?: string,
+): Promise<Repository> {
+  const live = await keysBesideLive(host, clusterKey);
+  return live !== undefined && isWhole(live.keyring) ? { store: host.store, keyring: live.keyring } : host.repository;
 }
 
 interface FoundKeys {

@@ -22,18 +22,19 @@ export function describeNewerKey(
 
 export const whoCouldHaveMadeIt = 'which a host that was evicted meanwhile could have made as well';
 
-/** Throws `usage` where this host has not seen the newest key. `otherwise` is what helps beside naming it. */
+/** Throws `usage` where this host has not seen the newest key. `command` names it, and `otherwise` is what helps beside that. */
 export function refuseNewerKey(
   keyring: OpenedKeyring,
   remembered: NodeState | undefined,
   where: string,
-  otherwise = 'Where a change of keys was interrupted beside a live database, start the manager first: it ends that.',
+  {
+    command = '--cluster-key FINGERPRINT',
+    otherwise = 'Where a change of keys was interrupted beside a live database, start the manager first: it ends that.',
+  }: { readonly command?: string; readonly otherwise?: string } = {},
 ): void {
   const message = describeNewerKey(keyring, remembered, where);
   if (message === undefined) return;
-  throw new EnclaveManagerError('usage', message, {
-    hint: `${nameTheKey('--cluster-key FINGERPRINT')}. ${otherwise}`,
-  });
+  throw new EnclaveManagerError('usage', message, { hint: `${nameTheKey(command)}. ${otherwise}` });
 }
 
 export const nameTheKey = (command: string): string =>

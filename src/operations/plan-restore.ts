@@ -1,28 +1,23 @@
-import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import { type EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { CatalogEntry } from '#model/backup.ts';
-import type { OpenedKeyring } from '#keys/keyring.ts';
-import { notMember } from '#keys/opened-keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { causeOf } from '#model/unknown.ts';
 import type { CatalogCache } from '#ports/catalog-cache.ts';
 import type { DatabaseServer } from '#ports/database.ts';
-import type { LocalState, NodeState } from '#ports/local-state.ts';
+import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
-import { withCarriedMembership } from './carried-membership.ts';
 import { hasImport } from './find-import.ts';
 import { refuseHidden, type AskedFreshness } from './hidden-backups.ts';
-import { hiddenMembershipError } from './hold-to-memory.ts';
-import { describeNewerKey, liveDatabaseVouches, nameTheKey } from './newer-key.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
-import { openRepository, readKeyringDocuments, type Repository } from './open-repository.ts';
-import { readCatalog, unproved, type Catalog } from './read-catalog.ts';
+import { readKeyringDocuments, type Repository } from './open-repository.ts';
+import { readCatalog, unproved } from './read-catalog.ts';
+import { judgeKeys, openPlannedKeys, type PlannedKeys } from './plan-keys.ts';
 import { recallBackup } from './recall-catalog.ts';
 import { rememberedSequence } from './remember-sequence.ts';
 import type { PlannedServer, RestorePlan } from './restore-plan.ts';
-import { asSentence, findObstacles, type Obstacle } from './restore-obstacles.ts';
-import { findLaterKeys } from './later-keys.ts';
+import { asSentence, findObstacles } from './restore-obstacles.ts';
 import { noteSeen } from './see-catalog.ts';
 import { unverifiedNodes } from './unverified-nodes.ts';
 
@@ -61,19 +56,18 @@ export interface JudgedPlan {
 }
 
 export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'latest'): Promise<JudgedPlan> {
-  const opened = await tryOpen(host);
-  const repository = 'keyring' in opened ? opened : undefined;
+  // Before the keys are: what another process of this host learns meanwhile may be newer than both.
   const state = await host.localState.read();
+  const keys = await openPlannedKeys(host);
+  const repository = 'unopened' in keys ? undefined : keys.repository;
   const { catalog, backup: planned } = await findPlanned(host, repository, idOrLatest);
   const { entry } = planned;
-  const later = repository && (await findLaterKeys(host.store, repository.keyring, catalog));
-  if (repository !== undefined && later === undefined)
+  const { unproved: unprovedBy, hidden, notPermitted } = await judgeKeys(host, keys, catalog, state);
+  if (repository !== undefined && unprovedBy === undefined)
     await noteSeen({ ...repository, localState: host.localState }, catalog);
   const server = host.server === undefined ? null : await describeServer(host.server);
   const programSchemaVersion = loadMigrations().length;
   const newest = catalog.backups[0]!.entry;
-  const newerKey = later ?? (repository && (await newerKeyOf(host, repository.keyring, state, server)));
-  const unprovedBy = 'keyring' in opened ? newerKey : opened;
   const unknown = unprovedBy === undefined ? null : causeOf(unprovedBy);
   const facts = {
     backup: unknown === null ? entry : unproved(entry),
@@ -84,7 +78,7 @@ export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'lates
     newestStartedAt: newest.startedAt,
     newerBackups: catalog.backups.findIndex((backup) => backup.entry === entry),
     highestSequenceSeen: state?.clusterId === entry.clusterId ? state.highestSequence : null,
-    openableHere: opensHere(opened, entry),
+    openableHere: opensHere(keys, entry),
     openers: await findOpeners(host.store, repository, entry),
     schemaVersion: entry.schemaVersion,
     programSchemaVersion,
@@ -98,65 +92,21 @@ export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'lates
   const found = findObstacles(facts, {
     location: host.store.location,
     unproved: unprovedBy,
-    notPermitted: repository && notPermitted(repository.keyring),
+    notPermitted,
     newestSequence: repository === undefined ? newest.sequence : catalog.highestSequence,
     accepted: host.accepted ?? {},
   });
-  const isBesideOwn = server?.live?.clusterId === entry.clusterId;
-  const hidden = isBesideOwn ? [] : await hiddenMembership(host, repository, catalog, state);
+  const hiding = hidden === undefined ? [] : [{ sentence: asSentence(hidden.message), error: hidden }];
   // Whom only a hidden membership names was not evicted: that one has to be found.
-  const isHidden = hidden.length > 0 && repository !== undefined && !isEvicted(repository.keyring);
-  const all = isHidden ? [...hidden, ...found] : [...found, ...hidden];
+  const isFirst = repository !== undefined && !repository.keyring.evicted.has(repository.keyring.nodeId);
+  const all = isFirst ? [...hiding, ...found] : [...found, ...hiding];
   return { plan: { ...facts, obstacles: all.map(({ sentence }) => sentence) }, refusal: all[0]?.error };
 }
 
-const isEvicted = ({ evicted, nodeId }: OpenedKeyring): boolean => evicted.has(nodeId);
-
-const notPermitted = ({ isMember, nodeId, membership }: OpenedKeyring): EnclaveManagerError | undefined =>
-  isMember ? undefined : notMember(nodeId, membership);
-
-const opensHere = (opened: Repository | EnclaveManagerError, { openableBy }: CatalogEntry): boolean | null =>
-  'keyring' in opened ? openableBy.includes(opened.keyring.nodeId) : opened.code === 'no-key' ? false : null;
-
-/** A key that this host has not seen has to be in the live database, or named. */
-async function newerKeyOf(
-  { store, server, clusterKey }: PlanHost,
-  keyring: OpenedKeyring,
-  remembered: NodeState | undefined,
-  planned: PlannedServer | null,
-): Promise<EnclaveManagerError | undefined> {
-  const message = describeNewerKey(keyring, remembered, store.location);
-  if (message === undefined || clusterKey === keyring.fingerprint) return undefined;
-  const isLive = server !== undefined && planned?.live?.clusterId === keyring.clusterId;
-  if (isLive && (await liveDatabaseVouches(server, keyring))) return undefined;
-  const hint = `${nameTheKey('restore run latest --cluster-key FINGERPRINT')}.`;
-  return new EnclaveManagerError('usage', message, { hint });
-}
-
-/** Memberships that this host has seen, and that no backup carries either; a live database may still have them. */
-async function hiddenMembership(
-  { store, sealing, clusterKey }: PlanHost,
-  repository: Repository | undefined,
-  catalog: Catalog,
-  state: NodeState | undefined,
-): Promise<Obstacle[]> {
-  if (repository === undefined || state?.clusterId !== repository.keyring.clusterId) return [];
-  if (clusterKey === repository.keyring.fingerprint) return [];
-  const hidden = ({ keyring }: Pick<Repository, 'keyring'>) => hiddenMembershipError(state, keyring, store.location);
-  if (hidden(repository) === undefined) return [];
-  const error = hidden({ keyring: await withCarriedMembership(store, repository.keyring, catalog, sealing) });
-  return error === undefined ? [] : [{ sentence: asSentence(error.message), error }];
-}
-
-async function tryOpen(host: PlanHost): Promise<Repository | EnclaveManagerError> {
-  if (host.repository !== undefined) return host.repository;
-  try {
-    return await openRepository(host.store, host.sealing);
-  } catch (error) {
-    if (isEnclaveManagerError(error, 'no-key') || isEnclaveManagerError(error, 'sealing-unavailable')) return error;
-    throw error;
-  }
-}
+const opensHere = (keys: PlannedKeys, { openableBy }: CatalogEntry): boolean | null => {
+  if ('repository' in keys) return openableBy.includes(keys.repository.keyring.nodeId);
+  return keys.unopened.code === 'no-key' ? false : null;
+};
 
 /** Where nothing is left of what this host has seen, it was taken away: that is said rather than that nothing is there. */
 async function findPlanned(

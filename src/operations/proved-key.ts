@@ -24,7 +24,7 @@ export function requireProvedKey(
   holdToMemory(remembered, keyring, where, { membership: false });
   // A host that was evicted since has nothing to name.
   if (isNewer(keyring, remembered, where)) requireMember(keyring);
-  refuseNewerKey(keyring, remembered, where, learnIt);
+  refuseNewerKey(keyring, remembered, where, { otherwise: learnIt });
   if (isNewer(keyring, remembered, where)) {
     const message = `the hardware of this host sealed the cluster key of generation ${keyring.sealedGeneration}; ${where} leads on to ${keyring.fingerprint}, ${whoCouldHaveMadeIt}`;
     throw new EnclaveManagerError('usage', message, { hint: `${nameTheKey('--cluster-key FINGERPRINT')}. ${learnIt}` });

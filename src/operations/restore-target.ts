@@ -8,7 +8,7 @@ import type { Sealing } from '#ports/sealing.ts';
 import type { LiveKeys } from './bring-keys.ts';
 import type { OperationContext } from './context.ts';
 import { type AskedFreshness, missingBackups, restoreWithoutThem } from './hidden-backups.ts';
-import { holdToMemory } from './hold-to-memory.ts';
+import { holdToMemory, type HeldTo } from './hold-to-memory.ts';
 import { withCarriedMembership } from './carried-membership.ts';
 import { checkSchema } from './load-backup.ts';
 import { refuseNewerKey } from './newer-key.ts';
@@ -114,7 +114,7 @@ export async function requireVerified(context: OperationContext, target: Restore
 }
 
 /** The marker may be lost or damaged: what is restored proves itself. But it must not name somebody else. */
-async function checkOwner({ store, keyring }: Repository): Promise<void> {
+export async function checkOwner({ store, keyring }: Repository): Promise<void> {
   const clusterId = await readOwner(store);
   if (clusterId !== undefined && clusterId !== keyring.clusterId) {
     throw new EnclaveManagerError(
@@ -127,16 +127,31 @@ async function checkOwner({ store, keyring }: Repository): Promise<void> {
 const unprovedLife =
   'The live database does not vouch for it: it does not hold that key, or nothing proves that its rows became the cluster there. Where a change of keys was interrupted beside it, start the manager first: it ends that.';
 
+/** What a repository is held to. */
+interface Witnesses {
+  readonly state: NodeState | undefined;
+  readonly liveKeys: LiveKeys | undefined;
+}
+
 /**
  * Keys prove who wrote a backup, not that it is the newest. A host that remembers the cluster holds the repository to
  * its high-water mark, and to the cluster key it has seen, unless the live database has the same newer one; a host that
  * remembers nothing needs a person, or the recovery line.
  */
-function checkFreshness(
+function checkFreshness(repository: Repository, catalog: Catalog, witnesses: Witnesses, trust: Trust): void {
+  checkKeys(repository, witnesses, trust);
+  const remembered = memoryOf(repository.keyring, witnesses.state)?.highestSequence ?? 0;
+  const shown = { where: repository.store.location, newest: catalog.highestSequence, remembered };
+  const missing = missingBackups(shown, trust, restoreWithoutThem);
+  if (missing !== undefined) throw missing;
+}
+
+/** The keys alone, for a plan as well. Throws `forged`, `repository-foreign`, and `usage` where a person has to name the key. */
+export function checkKeys(
   { keyring, store }: Repository,
-  catalog: Catalog,
-  { state, liveKeys }: { readonly state: NodeState | undefined; readonly liveKeys: LiveKeys | undefined },
-  trust: Trust,
+  { state, liveKeys }: Witnesses,
+  trust: Pick<Trust, 'clusterKey' | 'confirmed'>,
+  heldTo: HeldTo = {},
 ): void {
   const remembered = memoryOf(keyring, state);
   if (state !== undefined && remembered === undefined && trust.clusterKey === undefined) {
@@ -155,12 +170,9 @@ function checkFreshness(
     );
   }
   if (remembered !== undefined && trust.clusterKey === undefined) {
-    holdToMemory(remembered, keyring, store.location);
-    if (!hasDatabase) refuseNewerKey(keyring, remembered, where);
-    else if (!liveKeys.isVouchedFor) refuseNewerKey(keyring, remembered, where, unprovedLife);
+    holdToMemory(remembered, keyring, store.location, heldTo);
+    const command = 'restore run latest --cluster-key FINGERPRINT';
+    if (!hasDatabase) refuseNewerKey(keyring, remembered, where, { command });
+    else if (!liveKeys.isVouchedFor) refuseNewerKey(keyring, remembered, where, { command, otherwise: unprovedLife });
   }
-  const remember = remembered?.highestSequence ?? 0;
-  const shown = { where: store.location, newest: catalog.highestSequence, remembered: remember };
-  const missing = missingBackups(shown, trust, restoreWithoutThem);
-  if (missing !== undefined) throw missing;
 }
