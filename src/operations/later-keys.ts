@@ -13,26 +13,16 @@ import type { Catalog } from './read-catalog.ts';
 export async function refuseLaterKeys(
   store: ObjectStore,
   keyring: OpenedKeyring,
-  catalog: Pick<Catalog, 'rejected'>,
-): Promise<void> {
-  const later = await findLaterKeys(store, keyring, catalog);
-  if (later !== undefined) throw later;
-}
-
-/** The same as an error to throw; `undefined` where there is no newer key. */
-export async function findLaterKeys(
-  store: ObjectStore,
-  keyring: OpenedKeyring,
   { rejected }: Pick<Catalog, 'rejected'>,
-): Promise<EnclaveManagerError | undefined> {
+): Promise<void> {
   const forged = rejected.filter(({ path, code }) => code === 'forged' && parseManifestPath(path) !== undefined);
   const path = await manifestLeadingOn(
     store,
     keyring,
     forged.map((each) => each.path),
   );
-  if (path === undefined) return undefined;
-  return new EnclaveManagerError(
+  if (path === undefined) return;
+  throw new EnclaveManagerError(
     'forged',
     `${path} carries a newer cluster key than ${keyring.fingerprint}, which is the newest under keyring/ and in the database: newer documents were deleted or hidden, or what was put back is from before`,
     {
