@@ -3,6 +3,7 @@ import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { parseBackupId } from '#model/identifiers.ts';
 import { causeOf, unknownBecause, type UnknownCause } from '#model/unknown.ts';
+import type { Repository } from '#operations/open-repository.ts';
 import type { Catalog } from '#operations/read-catalog.ts';
 import type { SeenCatalog } from '#operations/see-catalog.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
@@ -123,6 +124,14 @@ export const unknownOf = ({ keys }: OpenedCatalog): UnknownCause | null =>
 export function requireKeyring({ keys }: OpenedCatalog): OpenedKeyring {
   if (isEnclaveManagerError(keys)) throw keys;
   return keys;
+}
+
+/** The same for who reads the backups itself. */
+export async function openProvedKeys(environment: Environment, clusterKey: string | undefined): Promise<Repository> {
+  const store = await environment.store();
+  const keyring = await tryKeys(environment, store, clusterKey);
+  if (isEnclaveManagerError(keyring)) throw keyring;
+  return { store, keyring };
 }
 
 /** Of the commands that read backups without a database. */

@@ -23,20 +23,23 @@ export async function planOf(
 ): Promise<JudgedPlan> {
   const { planAndJudge } = await import('#operations/plan-restore.ts');
   const store = await environment.store();
-  const server = options.create ? await environment.server({ create: true }) : await serverIfAny(environment);
+  const server = options.create
+    ? await environment.server({ create: true })
+    : await serverIfAny(environment, 'planned');
   const sealing = await environment.sealing();
   const { create: _, ...known } = options;
   const [localState, catalogCache] = [environment.localState(), environment.catalogCache()];
   return await planAndJudge({ store, server, sealing, localState, catalogCache, ...known }, choice);
 }
 
-async function serverIfAny(environment: Environment): Promise<DatabaseServer | undefined> {
+/** `did` is what was done without one that does not answer. */
+export async function serverIfAny(environment: Environment, did: string): Promise<DatabaseServer | undefined> {
   try {
     return await environment.server();
   } catch (error) {
     if (isEnclaveManagerError(error, 'not-found')) return undefined;
     if (!isEnclaveManagerError(error, 'database-unreachable')) throw error;
-    environment.output.warn(`planned without the database: ${error.message}`);
+    environment.output.warn(`${did} without the database: ${error.message}`);
     return undefined;
   }
 }

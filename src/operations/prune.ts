@@ -58,13 +58,18 @@ export interface PruneResult {
   readonly verificationsRemoved: number;
 }
 
-/** What `prune` would do now, as far as it can be known without writing. Needs no database and no lease. */
+/**
+ * What `prune` would do now, as far as it can be known without writing. Needs no lease, and no database; where there is one, throws
+ * `superseded` as that does.
+ */
 export async function previewPrune(
   context: OperationContext,
-  repository: PrunedRepository,
+  repository: PrunedRepository & Partial<Pick<Cluster, 'database' | 'server'>>,
   settings: PruneSettings,
 ): Promise<PruneResult> {
   const plan = await planPrune(context, repository, settings);
+  const { database, server } = repository;
+  if (database !== undefined && server !== undefined) await refuseOlderLife({ database, server }, plan.catalog);
   const documents = await readCondemned(repository.store, repository.keyring);
   const kept = keptObjectsOf([...plan.kept, ...plan.disowned]);
   context.progress.phase('listing objects');

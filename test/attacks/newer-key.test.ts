@@ -78,6 +78,7 @@ describe('on a host that was off while the keys were changed, a bucket that an e
       ['restore', 'run', 'latest', '--yes'],
       ['backup', 'verify', 'latest'],
       ['backup', 'drill', 'latest'],
+      ['backup', 'prune', '--dry-run', '--keep-last', '1'],
       ['backup', 'export', 'latest', '--format', 'sql', '--output', file],
       ['backup', 'export', story.old.id, '--format', 'sql', '--output', file],
     ]) {
@@ -99,6 +100,7 @@ describe('on a host that was off while the keys were changed, a bucket that an e
     for (const command of [
       ['backup', 'list'],
       ['backup', 'verify', 'latest'],
+      ['backup', 'prune', '--dry-run', '--keep-last', '1'],
       ['backup', 'export', 'latest', '--format', 'sql'],
     ]) {
       const { exitCode, stdout, stderr } = await scene.run(...command, ...named);
@@ -126,6 +128,10 @@ describe('the bucket of the cluster', () => {
     expect((await list(scene)).listed[0]).toMatchObject({ id: fresh.id, authentic: 'unknown' });
     expect((await list(scene, ...named)).listed[0]).toMatchObject({ id: fresh.id, authentic: true, unknown: null });
     expect((await scene.succeed('backup', 'verify', 'latest', ...named)).document).toMatchObject({ id: fresh.id });
+    const prune = ['backup', 'prune', '--keep-last', '1'];
+    const preview = await scene.succeed(...prune, '--dry-run', ...named);
+    expect(preview.document).toMatchObject({ dryRun: true, kept: [{ id: fresh.id }] });
+    expect(await scene.fail(...prune, '--yes', ...named)).toMatchObject({ exitCode: 2, code: 'usage' });
     const file = join(scene.dataDirectory, 'malbork.sql');
     const wanted = ['backup', 'export', 'latest', '--format', 'sql', '--output', file];
     expect((await scene.succeed(...wanted, ...named)).document).toMatchObject({ id: fresh.id });

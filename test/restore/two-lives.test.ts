@@ -16,6 +16,7 @@ import { takeOver } from '#operations/take-over.ts';
 import { listAuditEvents } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
+import { Scene } from '../attacks/stage.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts } from '../fixtures/hosts.ts';
@@ -73,6 +74,17 @@ describe('two databases of one cluster that back up into one repository', () => 
     expect(await problemsOf(current)).toEqual([]);
     expect(await latestOf(host, current)).toBe(id);
     expect((await backUp(current)).sequence).toBe(3);
+  });
+
+  it('are known to a dry run of a prune, where that of the host is at hand', async () => {
+    const { host, cluster: old } = await makeCluster();
+    await backUp(old);
+    const { id } = await backUp((await openedBeside(host)).cluster);
+    const preview = ['backup', 'prune', '--dry-run', '--keep-last', '1'];
+    const beside = new Scene({ host }, { database: host.server.liveName });
+    expect(await beside.fail(...preview)).toMatchObject({ exitCode: 12, code: 'superseded' });
+    const { document } = await new Scene({ host }).succeed(...preview);
+    expect(document).toMatchObject({ dryRun: true, kept: [{ id }] });
   });
 
   it('refuse the slower of two backups at once before it is listed', async () => {

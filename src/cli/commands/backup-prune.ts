@@ -1,11 +1,18 @@
+import { clusterKeyOption, openProvedKeys } from '#cli/catalog.ts';
+import { readClusterKey } from '#cli/cluster-key.ts';
 import { defineCommand } from '#cli/command.ts';
+import type { Environment } from '#cli/environment.ts';
 import { formatTable } from '#cli/output/table.ts';
 import { counted, formatSize, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, backupKindSchema, countSchema, timeSchema } from '#cli/schemas.ts';
 import type { Style } from '#cli/output/style.ts';
 import type { Zod } from '#cli/command.ts';
 import { failuresOfOpening } from '#cli/failures.ts';
+import { serverIfAny } from '#cli/restore-plan-text.ts';
+import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
+import type { OpenedKeyring } from '#keys/keyring.ts';
 import { keepReasons } from '#model/retention.ts';
+import type { Database, DatabaseServer } from '#ports/database.ts';
 import type { PruneResult, PruneOptions } from '#operations/prune.ts';
 import type { Tally } from '#operations/survey-objects.ts';
 
@@ -21,13 +28,15 @@ The newest backup, the newest that was read back, the newest that was drilled an
 that were never read back count for nothing. It stops where a manifest cannot be read or is not authentic, where newer
 backups are hidden, and where a table is empty now whose rows would be in no backup any more.
 
-Needs the database, the repository and the key of this host; --dry-run needs no database and changes nothing.`,
+Needs the database, the repository and the key of this host; --dry-run needs no database and changes nothing;
+like what reads backups without one, it trusts no newer key than this host has seen, unless --cluster-key names it.`,
   options: [
     { flag: '--dry-run', help: 'say what would be removed, and why the others stay; change nothing' },
     {
       flag: '--accept-emptied-tables',
       help: 'go on although rows of tables that are empty now are in no backup after it',
     },
+    { ...clusterKeyOption, help: `with --dry-run, ${clusterKeyOption.help}` },
   ],
   examples: [
     {
@@ -54,7 +63,9 @@ Needs the database, the repository and the key of this host; --dry-run needs no 
       condemnedDocumentsRemoved: countSchema(z),
       verificationsRemoved: countSchema(z),
     }),
-  run: async (environment, { options }) => {
+  run: async (environment, input) => {
+    const { options } = input;
+    const clusterKey = readClusterKey(input);
     const { previewPrune, prune } = await import('#operations/prune.ts');
     const { context, output, configuration } = environment;
     const settings: PruneOptions = {
@@ -63,10 +74,19 @@ Needs the database, the repository and the key of this host; --dry-run needs no 
       acceptEmptiedTables: options['accept-emptied-tables'] === true,
     };
     if (options['dry-run'] === true) {
-      const { openRepository } = await import('#operations/open-repository.ts');
-      const repository = await openRepository(await environment.store(), await environment.sealing());
-      const localState = environment.localState();
-      return { result: await previewPrune(context, { ...repository, localState }, settings) };
+      const repository = await openProvedKeys(environment, clusterKey);
+      const live = await liveDatabaseIfAny(environment, repository.keyring);
+      try {
+        const localState = environment.localState();
+        return { result: await previewPrune(context, { ...repository, ...live, localState }, settings) };
+      } finally {
+        await live?.database.close();
+      }
+    }
+    if (clusterKey !== undefined) {
+      throw new EnclaveManagerError('usage', '--cluster-key is of a --dry-run, which needs no database', {
+        hint: 'Leave it out: what removes backups has the keys of its live database.',
+      });
     }
     output.requireTerminal();
     const store = await environment.store();
@@ -78,6 +98,24 @@ Needs the database, the repository and the key of this host; --dry-run needs no 
   },
   render: (result, style) => (result.dryRun ? describeDryRun(result, style) : describeRun(result, style)),
 });
+
+/** The live database of the cluster, where it is at hand: beside one of an older life a prune is refused. */
+async function liveDatabaseIfAny(
+  environment: Environment,
+  { clusterId }: OpenedKeyring,
+): Promise<{ readonly database: Database; readonly server: DatabaseServer } | undefined> {
+  const { readLiveCluster } = await import('#operations/read-live-cluster.ts');
+  try {
+    const server = await serverIfAny(environment, 'previewed');
+    const row = server && (await readLiveCluster({ server }));
+    if (server === undefined || row?.clusterId !== clusterId) return undefined;
+    return { server, database: server.open(server.liveName, { connections: 1 }) };
+  } catch (error) {
+    if (!isEnclaveManagerError(error) || environment.context.signal.aborted) throw error;
+    environment.output.warn(`previewed without the database: ${error.message}`);
+    return undefined;
+  }
+}
 
 const prunedSchema = (z: Zod) =>
   z.object({ id: backupIdSchema(z), kind: backupKindSchema(z), sequence: z.int().min(1), startedAt: timeSchema(z) });
