@@ -19,7 +19,8 @@ export async function untilCommands(release: Release): Promise<NotReady> {
     const answers = (await told(release)).match(/^[^{]*\{"ready":false.*\}$/gm) ?? [];
     for (const answer of answers.toReversed()) {
       const { reasons, commands } = JSON.parse(answer.slice(answer.indexOf('{'))) as Partial<NotReady>;
-      if (reasons !== undefined && commands !== undefined) return { reasons, commands };
+      // One that is still starting names none.
+      if (reasons !== undefined && commands !== undefined && commands.length > 0) return { reasons, commands };
     }
     return undefined;
   });
