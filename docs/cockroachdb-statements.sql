@@ -435,6 +435,8 @@ select * from "nodes" order by "name", "node_id";
 
 select * from "operation_runs" where "kind" = $1 and "began_at" <= $2 order by "began_at" desc, "run_id" desc limit $3;
 
+select * from "operation_runs" where "kind" = $1 and "outcome" = $2 and "began_at" <= $3 order by "began_at" desc, "run_id" desc limit $4;
+
 select * from "restores" where "restore_id" = $1;
 
 select * from "restores" where ("backup_sequence" is null or "backup_sequence" <= $1) and ("incarnation_number" is null or "incarnation_number" <= $2) and ("replaced_incarnation_number" is null or "replaced_incarnation_number" <= $3) and ("replaced_audit_position" is null or "replaced_audit_position" <= $4) order by "restore_id" desc;
