@@ -18,7 +18,7 @@ import { rewriteNodes } from '#store/nodes.ts';
 import { carryRestore } from '#store/restores.ts';
 import { resealColumns } from '#store/sealed-values.ts';
 import type { Queries } from '#store/tables.ts';
-import { isEmptyRepository } from './adopt-repository.ts';
+import { filledRepository } from './adopt-repository.ts';
 import { nextIncarnation, noteLeft } from './begin-new-life.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
@@ -98,7 +98,7 @@ async function openNamed(
   { clusterKey, older = false }: AcceptOptions,
   remembered: NodeState | undefined,
 ): Promise<OpenedKeyring> {
-  const filled = store === undefined || (await isEmptyRepository(store)) ? undefined : store;
+  const filled = await filledRepository(store);
   const inRepository = filled === undefined ? [] : await readRepositoryDocuments(filled);
   const documents = distinctDocuments([...(await readKeyringDocuments(database.queries)), ...inRepository]);
   const keyring = await openKeyring(documents, sealing, { clusterKey });
@@ -143,9 +143,10 @@ async function acceptUnderLease(
 
 /** It is the live one by a person's word: no life that has backed up since the rows were copied is newer. */
 async function listedLives({ store }: Host, keyring: OpenedKeyring): Promise<Incarnation[]> {
-  if (store === undefined || (await isEmptyRepository(store))) return [];
-  const catalog = await readCatalog(store, keyring);
-  await refuseLaterKeys(store, keyring, catalog);
+  const filled = await filledRepository(store);
+  if (filled === undefined) return [];
+  const catalog = await readCatalog(filled, keyring);
+  await refuseLaterKeys(filled, keyring, catalog);
   return catalog.backups.map(({ entry }) => entry.incarnation);
 }
 

@@ -55,6 +55,11 @@ async function warnOfOther({ progress }: OperationContext, cluster: Cluster, sto
   );
 }
 
+/** `undefined` for no repository, and for one in which nothing lies. */
+export async function filledRepository(store: ObjectStore | undefined): Promise<ObjectStore | undefined> {
+  return store === undefined || (await isEmptyRepository(store)) ? undefined : store;
+}
+
 export async function isEmptyRepository(store: ObjectStore): Promise<boolean> {
   for await (const { key } of listBounded(store, '')) if (!key.startsWith(probePrefix)) return false;
   return true;

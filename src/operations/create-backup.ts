@@ -13,22 +13,21 @@ import { completeKeyring } from './adopt-repository.ts';
 import { cancellable } from './cancellable.ts';
 import { checkMarker } from './check-marker.ts';
 import { commitManifest } from './commit-manifest.ts';
+import { readCompleteCatalog } from './complete-catalog.ts';
 import { composeManifest } from './compose-manifest.ts';
 import { confirmListed, confirmObjects } from './confirm-objects.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { emptiedTables } from './emptied-tables.ts';
 import { readKnownObjects, type KnownObjects } from './known-objects.ts';
-import { refuseLaterKeys } from './later-keys.ts';
 import { refuseLifeListedSince, refuseOlderLife } from './newer-life.ts';
 import { readBack } from './read-back.ts';
-import { readCatalog, type Catalog } from './read-catalog.ts';
+import type { Catalog } from './read-catalog.ts';
 import { condemnedNames, readCondemned } from './read-condemned.ts';
 import type { ReadingTime } from './reading-time.ts';
 import { recordVerification } from './record-verification.ts';
 import { recordedRun } from './recorded-run.ts';
 import { rememberedSequence, rememberSequence } from './remember-sequence.ts';
-import { refuseNewerIn, refuseUnreadable } from './refuse-newer.ts';
 import { requireStore } from './require-store.ts';
 import { maxPasses, notRetained, retainReused, withoutObjects } from './retain-objects.ts';
 import { noteStrangeTables } from './strange-tables.ts';
@@ -134,10 +133,7 @@ async function lookAtRepository(
   await completeKeyring(store, keyring.documents);
   // First: what prune deletes while the rest is read was condemned before.
   const condemned = condemnedNames(await readCondemned(store, keyring));
-  const catalog = await readCatalog(store, keyring);
-  refuseUnreadable(catalog);
-  await refuseNewerIn(store, keyring, catalog);
-  await refuseLaterKeys(store, keyring, catalog);
+  const catalog = await readCompleteCatalog(store, keyring);
   // What a restore is about to replace may be an older life: it is never the latest.
   if (kind !== 'safety') await refuseOlderLife(cluster, catalog);
   return { catalog, known: await readKnownObjects(store, catalog, condemned) };

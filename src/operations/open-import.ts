@@ -7,7 +7,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { ImportMarker } from '#store/import-marker.ts';
 import { readKeyringDocuments } from '#store/keyring-documents.ts';
 import { checkSchema } from './load-backup.ts';
-import { isEmptyRepository } from './adopt-repository.ts';
+import { filledRepository } from './adopt-repository.ts';
 import { checkMarker } from './check-marker.ts';
 import type { Host } from './context.ts';
 import { incompleteImport } from './find-import.ts';
@@ -40,7 +40,7 @@ export async function openImport(
   const where = `the database "${server.liveName}" at ${server.location}`;
   if (marker.state === 'begun') throw incompleteImport('an export', where);
   const { summary, keyring: copies } = readManifestSummary(marker.manifest);
-  const filled = store === undefined || (await isEmptyRepository(store)) ? undefined : store;
+  const filled = await filledRepository(store);
   const documents = distinctDocuments([
     ...(filled === undefined ? [] : await readRepositoryDocuments(filled)),
     ...(await readKeyringDocuments(database.queries)),

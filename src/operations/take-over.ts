@@ -7,12 +7,10 @@ import { sealLife } from '#store/life-seal.ts';
 import { requireNewestEpoch } from '#store/sealed-values.ts';
 import { nextIncarnation } from './begin-new-life.ts';
 import { checkMarker } from './check-marker.ts';
+import { readCompleteCatalog } from './complete-catalog.ts';
 import { operationLease, type Cluster, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
-import { refuseLaterKeys } from './later-keys.ts';
 import { describeNewerLife } from './newer-life.ts';
-import { readCatalog } from './read-catalog.ts';
-import { refuseNewerIn, refuseUnreadable } from './refuse-newer.ts';
 import { requireStore } from './require-store.ts';
 
 /**
@@ -26,10 +24,7 @@ export async function takeOver(context: OperationContext, cluster: Cluster): Pro
   try {
     await checkMarker(store, keyring);
     await requireCurrentKeys(keyring, { database, store });
-    const catalog = await readCatalog(store, keyring);
-    refuseUnreadable(catalog);
-    await refuseNewerIn(store, keyring, catalog);
-    await refuseLaterKeys(store, keyring, catalog);
+    const catalog = await readCompleteCatalog(store, keyring);
     const sentence = await describeNewerLife(cluster, catalog);
     if (sentence === undefined) return;
     const seen = catalog.backups.map(({ entry }) => entry.incarnation);

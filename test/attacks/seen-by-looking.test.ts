@@ -21,18 +21,11 @@ import { makeContext, type TestHost } from '../fixtures/host.ts';
 import { enrolHosts, withCluster } from '../fixtures/hosts.ts';
 import { manifestFile, storeWith } from '../fixtures/repository.ts';
 import { confirmed } from '../fixtures/restoring.ts';
+import { unscheduled } from '../fixtures/status-settings.ts';
 
 vi.setConfig({ testTimeout: 300_000 });
 
 const context = makeContext();
-const settings = {
-  backupSchedule: undefined,
-  drillSchedule: undefined,
-  pruneSchedule: undefined,
-  verifyPeriodMs: 86_400_000,
-  onOneDisk: [],
-  embeddedDatabase: false,
-};
 const retention = { policy: { last: 3 }, graceMs: 86_400_000 };
 
 const backUp = async (host: TestHost): Promise<string> =>
@@ -41,7 +34,7 @@ const backUp = async (host: TestHost): Promise<string> =>
 const highestSeen = async (host: TestHost): Promise<number | undefined> =>
   (await host.localState.read())?.highestSequence;
 
-const statusOf = (host: TestHost) => withCluster(host, (cluster) => readStatus(context, cluster, settings));
+const statusOf = (host: TestHost) => withCluster(host, (cluster) => readStatus(context, cluster, unscheduled));
 
 /** Two hosts; all the backups are the first one's. */
 async function twoHosts() {

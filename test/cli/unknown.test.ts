@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { manifestPath } from '#format/layout.ts';
 import { Scene, setStage, type Stage } from '../attacks/stage.ts';
+import { makePlainFile } from '../fixtures/plain-file.ts';
 import { cephServer, cephUnavailable } from '../fixtures/object-storage/ceph.ts';
 import { environmentFor } from '../fixtures/object-storage/environment.ts';
 import { freshBucket } from '../fixtures/object-storage/buckets.ts';
@@ -13,9 +13,9 @@ let file: string;
 
 beforeAll(async () => {
   stage = await setStage();
-  file = join(mkdtempSync(join(tmpdir(), 'enclave-manager-')), 'file');
-  writeFileSync(file, 'x');
-  return () => rmSync(dirname(file), { recursive: true });
+  const plain = makePlainFile();
+  file = plain.path;
+  return plain.remove;
 });
 
 const scene = (): Scene => new Scene(stage, { database: stage.host.server.liveName });

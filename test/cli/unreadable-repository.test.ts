@@ -1,17 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Scene, setStage, type Stage } from '../attacks/stage.ts';
+import { makePlainFile } from '../fixtures/plain-file.ts';
 
 let stage: Stage;
 let file: string;
 
 beforeAll(async () => {
   stage = await setStage();
-  file = join(mkdtempSync(join(tmpdir(), 'enclave-manager-')), 'file');
-  writeFileSync(file, 'x');
-  return () => rmSync(dirname(file), { recursive: true });
+  const plain = makePlainFile();
+  file = plain.path;
+  return plain.remove;
 });
 
 const scene = (): Scene => new Scene(stage, { database: stage.host.server.liveName });

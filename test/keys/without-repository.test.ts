@@ -18,15 +18,7 @@ import { makeContext, makeHost, temporaryDirectory, type TestHost } from '../fix
 import { enrol, enrolHosts } from '../fixtures/hosts.ts';
 import { manifestFile } from '../fixtures/repository.ts';
 import { reopen, restoreInto } from '../fixtures/restoring.ts';
-
-const statusSettings = {
-  backupSchedule: undefined,
-  drillSchedule: undefined,
-  pruneSchedule: undefined,
-  verifyPeriodMs: 86_400_000,
-  onOneDisk: [],
-  embeddedDatabase: false,
-};
+import { unscheduled } from '../fixtures/status-settings.ts';
 
 const withoutStore = (host: TestHost): Host => ({ ...host, store: undefined });
 
@@ -130,7 +122,7 @@ it('two repositories for one database are said by the status, and new keys that 
   const warning = /warning: \S+ was empty, and this manager uses it from now on; but the cluster had a repository: /;
   expect(starting.notes).toContainEqual(expect.stringMatching(warning));
   const codesOn = async (each: Cluster): Promise<string[]> =>
-    (await readStatus(context, each, statusSettings)).findings
+    (await readStatus(context, each, unscheduled)).findings
       .filter(({ severity }) => severity === 'problem')
       .map(({ code }) => code);
   expect(await codesOn(onSecond)).toEqual(['backup-elsewhere', 'no-backup']);
@@ -158,7 +150,7 @@ it('the newest backup that lies there damaged is told as that by a host that nev
   writeFileSync(manifestFile(host, id), elsewhere.subarray(0, 100));
   const onSecond = await reopen(context, second);
 
-  const { findings } = await readStatus(context, onSecond, statusSettings);
+  const { findings } = await readStatus(context, onSecond, unscheduled);
   expect(findings.find(({ code }) => code === 'backup-elsewhere')).toMatchObject({
     message: expect.stringMatching(
       `backup of this database, ${id}, lies in .* and is no backup of this cluster: .*JSON`,
@@ -183,7 +175,7 @@ it('a repository that was lost, or left for an empty one, is begun anew: from th
   expect(outcome).toBe('adopted');
 
   expect(await createBackup(context, again, { kind: 'scheduled' })).toMatchObject({ sequence: 2 });
-  const { healthy, findings } = await readStatus(context, again, statusSettings);
+  const { healthy, findings } = await readStatus(context, again, unscheduled);
   expect([healthy, findings.filter(({ severity }) => severity === 'problem')]).toEqual([true, []]);
   expect(await rotateKeys(context, host, again)).toMatchObject({ keyGeneration: 2 });
 });
