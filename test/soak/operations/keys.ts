@@ -19,6 +19,8 @@ export async function untilDone(world: World, words: readonly string[], chance: 
     requireExit(outcome, [0, ...world.busyCodes()], words.join(' '));
     if (outcome.exitCode === 0) return outcome;
     await world.letLeasesExpire();
+    // What was interrupted a running manager finishes too.
+    if (outcome.interrupted) world.leaseMayBeHeld = world.hosts.some(({ serving }) => serving !== undefined);
   }
   throw new Violation(`${words.join(' ')} was not done after ${mostTries} tries`);
 }
