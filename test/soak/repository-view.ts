@@ -83,4 +83,13 @@ export class RepositoryView {
   isRestorable(id: string): boolean {
     return this.lostChunks(id).length === 0;
   }
+
+  /**
+   * How a restore may have ended that found so many chunks lost when it began: its own safety backup, or a backup beside it,
+   * may have stored them anew before it came to them, or after.
+   */
+  restoreCodes(id: string, lostAtFirst: number): number[] {
+    if (lostAtFirst === 0) return [0];
+    return this.isRestorable(id) ? [0, 20] : [20];
+  }
 }

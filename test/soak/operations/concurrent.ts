@@ -15,12 +15,15 @@ export const twoAtOnce: Operation = {
     const before = world.model.live!;
     const commands = [drawCommand(world, chance), drawCommand(world, chance)];
     const outcomes = await Promise.all(
-      commands.map(async ({ words, codes, states }) => {
-        const outcome = await world.run(world.anyEnrolled(chance), words);
-        requireExit(outcome, [...codes, 13], words.join(' '));
-        return { outcome, states };
-      }),
+      commands.map(async ({ words, states }) => ({
+        outcome: await world.run(world.anyEnrolled(chance), words),
+        states,
+      })),
     );
+    for (const [index, { outcome }] of outcomes.entries()) {
+      const { words, codes } = commands[index]!;
+      requireExit(outcome, [...codes(), 13], words.join(' '));
+    }
     if (outcomes.some(({ outcome }) => outcome.exitCode === 13)) world.tally.add('refused: another holds the lease');
     const restored = outcomes.filter(({ outcome, states }) => outcome.exitCode === 0 && states.length > 0);
     const live = restored.flatMap(({ states }) => states);
@@ -31,20 +34,22 @@ export const twoAtOnce: Operation = {
 
 interface Drawn {
   readonly words: readonly string[];
-  readonly codes: readonly number[];
+  /** Asked when both have ended: what was lost at first the other may have stored anew. */
+  readonly codes: () => readonly number[];
   /** What the live database holds after it. */
   readonly states: readonly State[];
 }
 
 function drawCommand(world: World, chance: Chance): Drawn {
   const backup = chooseBackup(world, chance);
-  const code = world.repository.isRestorable(backup.id) ? 0 : 20;
+  const lost = world.repository.lostChunks(backup.id).length;
+  const codes = (): readonly number[] => world.repository.restoreCodes(backup.id, lost);
   return chance.oneOf<Drawn>([
-    { words: ['backup', 'create'], codes: [0], states: [] },
-    { words: ['backup', 'verify', backup.id, ...naming(world)], codes: [code], states: [] },
+    { words: ['backup', 'create'], codes: () => [0], states: [] },
+    { words: ['backup', 'verify', backup.id, ...naming(world)], codes, states: [] },
     {
       words: ['restore', 'run', backup.id, '--yes', '--cluster-key', world.model.clusterKey!],
-      codes: [code],
+      codes,
       states: backup.states,
     },
   ]);
@@ -91,8 +96,7 @@ export const standStill: Operation = {
     const words = restores
       ? ['restore', 'run', backup.id, '--yes', '--cluster-key', world.model.clusterKey!]
       : ['backup', 'create'];
-    const mayEnd = (): number => (!restores || world.repository.isRestorable(backup.id) ? 0 : 20);
-    const atFirst = mayEnd();
+    const lost = restores ? world.repository.lostChunks(backup.id).length : 0;
     let other: { readonly outcome: Outcome; readonly codes: readonly number[] } | undefined;
     const host = world.anyEnrolled(chance);
     const outcome = await world.run(host, words, {
@@ -110,8 +114,8 @@ export const standStill: Operation = {
       },
     });
     // 13: the lease, or the pause, was lost. 14: the swap of somebody else ended its sessions.
-    // What was lost at first the other may have healed before the restore met it.
-    requireExit(outcome, [atFirst, mayEnd(), 13, 14], `${words.join(' ')}, stopped in the middle,`);
+    const codes = world.repository.restoreCodes(backup.id, lost);
+    requireExit(outcome, [...codes, 13, 14], `${words.join(' ')}, stopped in the middle,`);
     requireExit(other!.outcome, other!.codes, 'backup create beside a stopped command');
     world.tally.add('fault: SIGSTOP');
     const expectation: Expectation = {

@@ -103,7 +103,7 @@ async function workWithout(world: World, chance: Chance, hidden: readonly string
     const act = async (): Promise<void> => await Promise.resolve(aside.take(hidden));
     const outcome = await world.run(world.anyEnrolled(chance), words, meanwhile ? { meanwhile: { afterMs, act } } : {});
     // 20: what it just wrote, or read a moment ago, is not there.
-    const codes = meanwhile ? [0, 20] : [lost.length === 0 ? 0 : 20];
+    const codes = meanwhile ? [0, 20] : repository.restoreCodes(backup.id, lost.length);
     requireExit(
       outcome,
       codes,

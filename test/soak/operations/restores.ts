@@ -32,7 +32,7 @@ export const restoreRun: Operation = {
     else
       requireExit(
         outcome,
-        [lost.length === 0 ? 0 : 20, ...world.busyCodes()],
+        [...world.repository.restoreCodes(backup.id, lost.length), ...world.busyCodes()],
         `restore run ${backup.id}, which misses ${lost.length} chunks,`,
       );
     if (outcome.exitCode === 20) lost.forEach((chunk) => world.model.foundLost.add(chunk));
