@@ -26,13 +26,16 @@ export interface ScheduleState {
 const runsShown = 20;
 /** What claims to be of a later time than this was done by a host whose clock is wrong, and answers nothing. */
 const clockToleranceMs = 600_000;
+const longPast = new Date(0);
 
 /**
  * The schedules, with histories from the database and the repository together: runs that failed are in the database
  * only. That a backup or a drill succeeded is what the repository here proves: who writes SQL can add a row, and the backup of
  * another host may lie in another repository. Only where that cannot be read is the database believed.
  *
- * `own`: when this process began what it knows to have succeeded.
+ * `since`: the creation of the cluster or its restore, as the database says it. A creation that has not come yet would put
+ * everything off until it has: nothing is known of when it was, so that all is due. `own`: when this process began what it knows to
+ * have succeeded.
  */
 export async function readSchedules(
   queries: Queries,
@@ -47,6 +50,7 @@ export async function readSchedules(
       .map(({ entry }) => entry)
       .filter(({ authentic, kind }) => authentic === true && kind !== 'safety') ?? [];
   const beganUntil = new Date(now.getTime() + clockToleranceMs);
+  const dueSince = since > beganUntil ? longPast : since;
   const state = async (
     kind: RunKind,
     schedule: string | null,
@@ -58,7 +62,7 @@ export async function readSchedules(
     const recorded = runs.filter(({ beganAt }) => !needsProof || isProved(beganAt, proved));
     const succeeded = recorded.find(({ outcome }) => outcome === 'succeeded')?.beganAt;
     const done = [proved, succeeded, own.get(kind)].filter((time) => time !== undefined && time <= beganUntil);
-    const history = historyOf(runs, done.reduce(later, undefined), since, beganUntil);
+    const history = historyOf(runs, done.reduce(later, undefined), dueSince, beganUntil);
     return { kind, schedule, history, runs, due: dueFor(history) };
   };
   const { backupSchedule, drillSchedule, pruneSchedule, verifyPeriodMs } = settings;

@@ -129,6 +129,13 @@ describe('the scheduler', () => {
     expect(begun('backup')).toEqual(['2026-11-22T20:35', '2026-11-22T21:00']);
   });
 
+  it('backs up at once, and then by the schedule, where the cluster claims to be created next year', async () => {
+    const incarnation = { number: 1, random: '0'.repeat(16) };
+    vi.mocked(readCluster).mockResolvedValue({ createdAt: new Date('2027-11-22T00:00:00Z'), incarnation } as never);
+    await runFor('2026-11-22T20:35:47Z', hourMs);
+    expect(begun('backup')).toEqual(['2026-11-22T20:35', '2026-11-22T21:00']);
+  });
+
   it('tries again after a failure, later each time, at most an hour later, and says why', async () => {
     vi.mocked(createBackup).mockImplementation(async () => {
       record('backup', 'failed');

@@ -14,6 +14,7 @@ import { beginReading } from '#operations/reading-time.ts';
 import { recordVerification } from '#operations/record-verification.ts';
 import { verifyBackups } from '#operations/verify-backup.ts';
 import { parseSchedule } from '#model/schedule.ts';
+import { readCluster } from '#store/cluster.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, temporaryDirectory } from '../fixtures/host.ts';
 import { enrol } from '../fixtures/hosts.ts';
@@ -166,6 +167,28 @@ describe('what the database says of runs', () => {
     const { backup } = await schedules(made, new Date(now.getTime() + 2 * 3_600_000));
     expect(backup.runs[0]).toMatchObject({ outcome: 'succeeded', backupId: id });
     expect(backup.due?.overdue).toBe(true);
+  });
+
+  it('puts off nothing by a creation of the cluster that has not come yet', async () => {
+    const made = await makeCluster();
+    const { queries } = made.cluster.database;
+    await sql`UPDATE cluster SET created_at = '2099-01-01'`.execute(queries);
+    const since = (await readCluster(queries))!.createdAt;
+    expect(since).toEqual(new Date('2099-01-01T00:00:00Z'));
+    const all = { ...drilled, pruneSchedule: drilled.drillSchedule };
+    const now = new Date();
+
+    const { backup, drill, prune: pruning } = await schedules(made, now, since, all);
+    for (const { due } of [backup, drill, pruning]) expect([due!.overdue, due!.attemptAt <= now]).toEqual([true, true]);
+    await createBackup(made.context, made.cluster, { kind: 'scheduled' });
+    const status = await readStatus(contextAt(now), made.cluster, { ...all, onOneDisk: [], embeddedDatabase: false });
+    expect(status.healthy).toBe(false);
+    const codes = status.findings.map(({ code }) => code);
+    expect(codes).toEqual(expect.arrayContaining(['drill-overdue', 'prune-overdue']));
+    // What is done is answered as always, and a clock that is a little behind makes nothing due.
+    expect((await schedules(made, new Date(), since, all)).backup.due?.overdue).toBe(false);
+    const soon = await schedules(made, now, new Date(now.getTime() + 300_000), all);
+    expect(soon.drill.due?.overdue).toBe(false);
   });
 
   it('puts off no try for longer than a failure of now would', async () => {
