@@ -16,7 +16,7 @@ import { compareImport } from './compare-import.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
 import { holdToMemory } from './hold-to-memory.ts';
-import type { ImportCheck } from './import-check.ts';
+import { epochsUncompared, type ImportCheck } from './import-check.ts';
 import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-import.ts';
 import { openImport, type OpenedImport } from './open-import.ts';
 import { keyringPastMemory } from './past-memory.ts';
@@ -184,7 +184,7 @@ async function begin(
   { keyring, manifest, repository }: OpenedImport,
   { check, isKnown }: CheckedImport,
 ): Promise<Incarnation> {
-  const { id, sequence, epochs } = manifest.summary;
+  const { id, sequence } = manifest.summary;
   const restoreId = timedId(context.clock.now(), context.randomness.bytes(6));
   const row = await readCluster(database.queries);
   if (row?.clusterId !== keyring.clusterId)
@@ -214,11 +214,13 @@ async function begin(
     cleanedUpAt: null,
   };
   const details = { restoreId, incarnation: { ...incarnation }, ...check, differences: [...check.differences] };
+  const epochs = isKnown === undefined ? epochsUncompared(keyring, manifest) : manifest.summary.epochs;
+  const life = { database, record, action: 'imported', details, epochs, isKnown };
   await database.transaction(async (queries) => {
     await requireLease(queries, lease.token);
     await resetEphemeralTables(queries);
     if (isKnown !== undefined && check.acceptedFor === null) await requireKnownColumns(queries, isKnown);
-    await beginNewLife(context, queries, keyring, { database, record, action: 'imported', details, epochs, isKnown });
+    await beginNewLife(context, queries, keyring, life);
     await dropImportMarker(queries);
     context.crashPoints.reach('import.prepared');
   });

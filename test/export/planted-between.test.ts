@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { sealColumn, sealedColumnEpoch } from '#keys/sealed-column.ts';
 import type { OpenedKeyring } from '#keys/keyring.ts';
@@ -7,7 +8,9 @@ import { findImport } from '#operations/find-import.ts';
 import { finishImport } from '#operations/finish-import.ts';
 import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
 import { planEviction } from '#operations/plan-key-change.ts';
+import { rotateKeys } from '#operations/rotate-keys.ts';
 import { listAuditEvents } from '#store/audit.ts';
+import { saveKeyringDocuments } from '#store/keyring-documents.ts';
 import { listRestores } from '#store/restores.ts';
 import { readSetting, saveSetting } from '#store/settings.ts';
 import { tablesOf } from '#store/tables.ts';
@@ -15,12 +18,14 @@ import { crash } from '../crash/crashing.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { runCommand, startCommand } from '../fixtures/command.ts';
 import { exportedSql } from '../fixtures/exporting.ts';
-import { abortedContext, makeContext, type TestHost } from '../fixtures/host.ts';
+import { abortedContext, makeContext, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
 import { commandOn } from '../fixtures/host-command.ts';
 import { enrolHosts } from '../fixtures/hosts.ts';
 import { psqlUnavailable } from '../fixtures/psql.ts';
 import { replayWhole } from '../fixtures/replaying.ts';
+import { damage, objectsOfTable } from '../fixtures/repository.ts';
 import { reopen } from '../fixtures/restoring.ts';
+import { addUsers } from '../fixtures/rows.ts';
 import { letExpire } from '../fixtures/shared-cluster.ts';
 
 beforeEach((context) => {
@@ -29,6 +34,7 @@ beforeEach((context) => {
 
 const compared = { trust: { kind: 'compared' as const } };
 const differs = 'table "settings" has other rows than the backup';
+const smtp = { name: 'smtp', value: null, secret: Buffer.from('genuine') };
 const place = { table: 'settings', column: 'sealed_secret', key: 'smtp' };
 
 /** An export of before an eviction, and the keys that the evicted host kept. */
@@ -36,14 +42,15 @@ async function evictedAfterExport() {
   const { context, host } = await makeCluster();
   const [second] = (await enrolHosts(host, ['host-b'])) as [TestHost];
   const before = await reopen(context, host);
-  const setting = { name: 'smtp', value: null, secret: Buffer.from('genuine') };
-  await saveSetting(before.database.queries, before.keyring, setting, context);
+  await addUsers(before.database, 3);
+  for (const setting of [smtp, { ...smtp, name: 'sms' }])
+    await saveSetting(before.database.queries, before.keyring, setting, context);
   const { id } = await createBackup(context, before, { kind: 'manual' });
   const script = (await exportedSql(context, before, id)).sql.toString();
   const kept = await openCluster(context, second);
   await kept.database.close();
   await evictNode(context, host, before, (await planEviction(before, 'host-b')).node);
-  return { context, host, script, kept: kept.keyring };
+  return { context, host, script, kept: kept.keyring, id };
 }
 
 /** What the evicted host writes into the import, and proof that it got there. */
@@ -135,6 +142,67 @@ describe('a value that an evicted host seals into an import', () => {
       refusedSecrets: 1,
       firstRefused: ["the sealed value settings.sealed_secret of smtp is not the backup's"],
     });
+  });
+
+  it.each(['a damaged chunk', 'no repository'])(
+    'stays unreadable, as the genuine ones do, where a person accepts the import and %s keeps it from being compared',
+    async (cause) => {
+      const { context, host, script, kept, id } = await evictedAfterExport();
+      const { keyring } = await reopen(context, host);
+      const replayed = await replayWhole(host, script);
+      const on = await commandOn(replayed);
+      if (cause === 'no repository') {
+        on.env['ENCLAVE_MANAGER_REPOSITORY'] = pathToFileURL(temporaryDirectory()).href;
+        // Documents are public: whoever writes rows can have them lead to the newest key.
+        const database = replayed.server.open(replayed.server.liveName, { connections: 1 });
+        await saveKeyringDocuments(database.queries, keyring.documents);
+        await database.close();
+      } else {
+        damage(host, 'bit-flipped', await objectsOfTable(host, keyring, id, 'users'));
+      }
+      await plant(replayed, kept);
+      const named = ['database', 'accept-import', '--cluster-key', keyring.fingerprint, '--yes'];
+      const { exitCode, stderr } = await runCommand(named, on);
+      const told = stderr.replaceAll(/\s+/g, ' ');
+      expect([exitCode, told]).toEqual([
+        0,
+        expect.stringContaining('Secrets stay unreadable: hosts evicted since the backup could have made them'),
+      ]);
+      expect(told).toContain(cause === 'no repository' ? 'there is no repository' : 'has other bytes');
+      const served = await openCluster(context, replayed);
+      onTestFinished(() => served.database.close());
+      for (const name of ['smtp', 'sms']) {
+        const refused = `settings.sealed_secret of ${name} is sealed under epoch 1`;
+        expect(told).toContain(`left as it is: The sealed value ${refused}`);
+        await expect(readSetting(served.database.queries, served.keyring, name)).rejects.toMatchObject({
+          code: 'forged',
+          message: expect.stringContaining(refused) as string,
+        });
+      }
+      const [event] = await listAuditEvents(served.database.queries, { type: 'RESTORE' });
+      expect(event?.details).toMatchObject({ differences: [], refusedSecrets: 2 });
+    },
+  );
+
+  it('keeps no secret from being sealed anew where the keys were rotated and nobody was evicted', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await saveSetting(cluster.database.queries, cluster.keyring, smtp, context);
+    const { id } = await createBackup(context, cluster, { kind: 'manual' });
+    const script = (await exportedSql(context, cluster, id)).sql.toString();
+    await rotateKeys(context, host, cluster);
+    const { keyring } = await reopen(context, host);
+    expect([keyring.currentEpoch.epoch, keyring.epochsSinceEviction]).toEqual([2, [1, 2]]);
+    const replayed = { ...(await replayWhole(host, script)), store: undefined };
+    const database = replayed.server.open(replayed.server.liveName, { connections: 1 });
+    await saveKeyringDocuments(database.queries, keyring.documents);
+    await database.close();
+    const trust = { kind: 'accepted' as const, clusterKey: keyring.fingerprint, older: false };
+    expect(await finishImport(context, replayed, { trust })).toMatchObject({
+      check: { notCompared: 'there is no repository' },
+    });
+    const served = await openCluster(context, replayed);
+    onTestFinished(() => served.database.close());
+    expect((await readSetting(served.database.queries, served.keyring, 'smtp'))?.secret?.toString()).toBe('genuine');
   });
 
   it('is absent from an honest import, which seals anew what the backup holds', async () => {

@@ -6,7 +6,7 @@ import { formatFields } from '#cli/output/table.ts';
 import { counted, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, fingerprintSchema, incarnationSchema } from '#cli/schemas.ts';
 import type { UnprovedDatabase } from '#operations/accept-database.ts';
-import type { ImportCheck } from '#operations/import-check.ts';
+import { epochsUncompared, type ImportCheck } from '#operations/import-check.ts';
 import type { OpenedImport } from '#operations/open-import.ts';
 
 export const databaseAcceptImport = defineCommand({
@@ -24,6 +24,9 @@ changed, has no proof that it is this cluster's where it lies; it waits for this
 A replay that has not ended, a manifest or keys that are not authentic, and tables of another shape are never accepted. An
 export older than the newest backup that this host has seen needs --older. So do rows from before the newest cluster key that it has
 seen, where nothing leads on to that one any more: the older key counts from then on.
+
+Where rows cannot be compared with the backup, secrets sealed before a host was evicted stay unreadable, because it could have made them;
+the command names them. "restore run" brings those of a backup; otherwise set them anew.
 
 Needs the database and the key of this host.`,
   options: [
@@ -130,10 +133,8 @@ const describeGivenUp = (newer: string | undefined): [string, string][] =>
     ? []
     : [['Given up', `the newer key ${newer}, which this host has seen; hosts evicted with it are members again`]];
 
-function describe(
-  { manifest, keyring }: OpenedImport,
-  { notCompared, differences, clusterKeyGivenUp }: ImportCheck,
-): string {
+function describe(opened: OpenedImport, { notCompared, differences, clusterKeyGivenUp }: ImportCheck): string {
+  const { manifest, keyring } = opened;
   const { id, sequence, startedAt, rows } = manifest.summary;
   const found =
     notCompared === null
@@ -146,5 +147,14 @@ function describe(
     ...describeKeys(keyring),
     ...describeGivenUp(clusterKeyGivenUp),
     ['Rows', found],
+    ...describeSecrets(opened, notCompared),
   ]);
+}
+
+/** Whoever accepts it is told before. */
+function describeSecrets({ manifest, keyring }: OpenedImport, notCompared: string | null): [string, string][] {
+  if (notCompared === null || epochsUncompared(keyring, manifest).length === manifest.summary.epochs.length) return [];
+  return [
+    ['Secrets', 'stay unreadable: hosts evicted since the backup could have made them, and nothing was compared'],
+  ];
 }
