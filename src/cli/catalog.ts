@@ -24,14 +24,16 @@ const maxWarnings = 20;
 /** The backups of the repository, read without any database, and without a key where this host has none. */
 export async function openCatalog(environment: Environment, clusterKey: string | undefined): Promise<OpenedCatalog> {
   const { readCatalog } = await import('#operations/read-catalog.ts');
-  return await openWith(environment, clusterKey, readCatalog);
+  return await openWith(environment, clusterKey, (store, keyring) =>
+    readCatalog(store, keyring, environment.context.clock.now()),
+  );
 }
 
 /** The same to look at: what this host read before, and the store lists unchanged, is not read again. */
 export async function lookAtCatalog(environment: Environment, clusterKey: string | undefined): Promise<OpenedCatalog> {
   const { recallCatalog } = await import('#operations/recall-catalog.ts');
   return await openWith(environment, clusterKey, (store, keyring) =>
-    recallCatalog(store, keyring, environment.catalogCache()),
+    recallCatalog(store, keyring, environment.catalogCache(), environment.context.clock.now()),
   );
 }
 

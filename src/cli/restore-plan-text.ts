@@ -29,7 +29,8 @@ export async function planOf(
   const sealing = await environment.sealing();
   const { create: _, ...known } = options;
   const [localState, catalogCache] = [environment.localState(), environment.catalogCache()];
-  return await planAndJudge({ store, server, sealing, localState, catalogCache, ...known }, choice);
+  const now = environment.context.clock.now();
+  return await planAndJudge({ store, server, sealing, localState, catalogCache, now, ...known }, choice);
 }
 
 /** `did` is what was done without one that does not answer. */

@@ -79,6 +79,18 @@ describe('what verifications say of a backup', () => {
     expect(times(2)).toEqual([at(2), at(5)]);
   });
 
+  it('counts a success of a time that has not come, by both clocks, as older than everything else', () => {
+    const [stored, now] = [new Date(at(9)), new Date(at(5))];
+    const success = verification(8, {});
+    expect(timeByStore(success, stored, now)).toBe('1970-01-01T00:00:00.000Z');
+    expect(timeByStore({ ...success, passed: false }, stored, now)).toBe(at(9));
+    expect(timeByStore(success, stored, new Date(Date.parse(at(8)) - 600_000))).toBe(at(8));
+    const counted = { ...success, at: timeByStore(success, stored, now) };
+    expect(foldNamed([a], [verification(4, { passed: false, bad: ['x'] }), counted]).of('A').verified).toBeNull();
+    expect(foldNamed([a], [counted]).of('A').verified?.oldestReadAt).toBe('1970-01-01T00:00:00.000Z');
+    expect(foldNamed([a], [counted, verification(4, {})]).of('A').verified?.at).toBe(at(4));
+  });
+
   it('remembers a bad object also of one that passed because another object served', () => {
     const folded = foldNamed([a], [verification(1, { bad: ['y'] })]);
     expect(folded.of('A').verified).toMatchObject({ level: 'all-chunks' });

@@ -1,4 +1,5 @@
 import type { BackupSummary, LastDrill, Verified } from './backup.ts';
+import { knownTime } from './clock-tolerance.ts';
 import type { BackupId } from './identifiers.ts';
 
 /** The part of a signed verification that this rule needs. `Names`: how a list of objects is told. */
@@ -31,9 +32,17 @@ export interface FoldedVerifications {
 /**
  * When something was verified, by the clock of the store, which is one for all hosts; theirs may be wrong, and then a
  * failure of today must not hide behind a success "of next year". A success is as old as it may be, a failure as new.
+ * The store's clock may be the host's, and wrong with it: a success that is of next year by both is older than everything else, so
+ * that it hides nothing and is read again soon.
  */
-export function timeByStore({ at, passed }: Pick<VerificationFacts, 'at' | 'passed'>, storedAt: Date): string {
-  return passed && Date.parse(at) < storedAt.getTime() ? at : storedAt.toISOString();
+export function timeByStore(
+  { at, passed }: Pick<VerificationFacts, 'at' | 'passed'>,
+  storedAt: Date,
+  now?: Date,
+): string {
+  if (!passed) return storedAt.toISOString();
+  const time = Date.parse(at) < storedAt.getTime() ? new Date(at) : storedAt;
+  return (now === undefined ? time : knownTime(time, now)).toISOString();
 }
 
 /**

@@ -133,7 +133,7 @@ async function lookAtRepository(
   await completeKeyring(store, keyring.documents);
   // First: what prune deletes while the rest is read was condemned before.
   const condemned = condemnedNames(await readCondemned(store, keyring));
-  const catalog = await readCompleteCatalog(store, keyring);
+  const catalog = await readCompleteCatalog(store, keyring, context.clock.now());
   // What a restore is about to replace may be an older life: it is never the latest.
   if (kind !== 'safety') await refuseOlderLife(cluster, catalog);
   return { catalog, known: await readKnownObjects(store, catalog, condemned) };

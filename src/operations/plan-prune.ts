@@ -57,7 +57,7 @@ export async function planPrune(
 ): Promise<PrunePlan> {
   const { store, keyring } = repository;
   context.progress.phase('looking at the backups');
-  const { catalog, disowned } = await readWholeCatalog(repository);
+  const { catalog, disowned } = await readWholeCatalog(repository, context.clock.now());
   for (const { path } of disowned) context.progress.note(`warning: ${path} ${isNoBackup}`);
   const decisions = decideRetention(catalog.backups.map(retainable), policy, context.clock.now());
   const reasons = new Map(decisions.map((decision) => [decision.id, decision.reasons]));
@@ -75,9 +75,10 @@ const isNoBackup =
 /** The catalogue, if nothing is missing from it or wrong in it. */
 export async function readWholeCatalog(
   repository: PrunedRepository,
+  now: Date,
 ): Promise<{ readonly catalog: Catalog; readonly disowned: readonly DisownedManifest[] }> {
   const { store, keyring } = repository;
-  const { catalog, existed } = await seeCatalog(repository, () => readCatalog(store, keyring));
+  const { catalog, existed } = await seeCatalog(repository, () => readCatalog(store, keyring, now));
   const rejected = catalog.rejected.filter(({ path }) => path.startsWith(backupsPrefix));
   const { disowned, unreadable } = await sortRejected(store, keyring, rejected);
   const [wrong] = unreadable;

@@ -33,6 +33,8 @@ export interface PlanHost {
   readonly clusterKey?: string | undefined;
   /** What a person accepts to lose. */
   readonly accepted?: AskedFreshness | undefined;
+  /** What was verified at a later time, by clocks that are wrong, is told as of no known time. */
+  readonly now?: Date | undefined;
   /** `undefined` where no database is reachable: planning needs none. */
   readonly server: DatabaseServer | undefined;
 }
@@ -115,7 +117,7 @@ async function findPlanned(
   idOrLatest: BackupId | 'latest',
 ): ReturnType<typeof recallBackup> {
   try {
-    return await recallBackup(host.store, repository?.keyring, host.catalogCache, idOrLatest);
+    return await recallBackup(host.store, repository?.keyring, host.catalogCache, idOrLatest, host.now);
   } catch (error) {
     if (repository === undefined || !isEnclaveManagerError(error, 'not-found')) throw error;
     const { highestSequence } = await readCatalog(host.store, repository.keyring);

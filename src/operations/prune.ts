@@ -146,7 +146,7 @@ async function pruneUnderLease(
   context.crashPoints.reach('prune.condemned');
 
   // Again: a backup that began before this prune may have been listed since.
-  const { catalog, disowned } = await readWholeCatalog(repository);
+  const { catalog, disowned } = await readWholeCatalog(repository, context.clock.now());
   const kept = keptObjectsOf([...catalog.backups, ...disowned]);
   const facts: PruneFacts = { catalog, kept, now, graceMs: options.graceMs };
   const deletion = await deleteCondemned(context, repository, removal, survey, facts);

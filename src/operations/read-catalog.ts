@@ -35,7 +35,7 @@ export interface Catalog {
   readonly badObjects: ReadonlySet<string>;
   /** When each object was last read back and found good, in milliseconds since the epoch. */
   readonly readAt: ReadonlyMap<string, number>;
-  /** Every authentic verification, in the order of their paths; `at` is bounded by the store's clock. */
+  /** Every authentic verification, in the order of their paths; `at` is bounded by the clocks of the store and of this host. */
   readonly verifications: readonly StoredVerification[];
   /** Highest authentic sequence, 0 where there is none. */
   readonly highestSequence: number;
@@ -48,20 +48,27 @@ export interface StoredVerification extends Verification {
   readonly modifiedAt: Date;
 }
 
-/** Without a keyring nothing can be told apart: every readable manifest is listed with `authentic: unknown`. */
-export async function readCatalog(store: ObjectStore, keyring: OpenedKeyring | undefined): Promise<Catalog> {
-  return catalogOf(keyring, await withRememberedFailures(store, keyring, await readRecord(store, keyring)));
+/**
+ * Without a keyring nothing can be told apart: every readable manifest is listed with `authentic: unknown`. Without `now`
+ * verifications are believed to be of whatever time they claim: that is for whoever looks at none.
+ */
+export async function readCatalog(
+  store: ObjectStore,
+  keyring: OpenedKeyring | undefined,
+  now?: Date,
+): Promise<Catalog> {
+  return catalogOf(keyring, await withRememberedFailures(store, keyring, await readRecord(store, keyring)), now);
 }
 
 /**
  * What the documents say together, for a host with these keys. Lists of objects are spelled out for whoever asks for them:
  * there may be millions of entries, and who lists backups needs none.
  */
-export function catalogOf(keyring: OpenedKeyring | undefined, record: RepositoryRecord): Catalog {
+export function catalogOf(keyring: OpenedKeyring | undefined, record: RepositoryRecord, now?: Date): Catalog {
   const { table } = record;
   const { plausible: manifests, rejected } =
     keyring === undefined ? untold(record) : byPlausibleSequence(record.manifests);
-  const folded = foldRecord({ ...record, manifests });
+  const folded = foldRecord({ ...record, manifests }, now);
   const authentic = keyring === undefined ? 'unknown' : true;
   const openers = keyring === undefined ? () => [] : openersBy(keyring);
   const backups = manifests.map(({ facts: { summary, objects } }): CatalogBackup => {
@@ -76,7 +83,7 @@ export function catalogOf(keyring: OpenedKeyring | undefined, record: Repository
   });
   const badObjects = once(() => new Set(table.names(Uint32Array.from(folded.badObjects))));
   const readAt = once(() => readTimes(table, folded.readAt));
-  const verifications = once(() => record.verifications.map((document) => spelledOut(table, document)));
+  const verifications = once(() => record.verifications.map((document) => spelledOut(table, document, now)));
   return {
     backups: backups.toSorted((a, b) => newestFirst(a.entry, b.entry)),
     rejected: [...record.rejected, ...rejected],
@@ -104,13 +111,16 @@ export const unproved = (entry: CatalogEntry): CatalogEntry => ({
 
 const untold = ({ manifests }: RepositoryRecord) => ({ plausible: manifests, rejected: [] });
 
-function foldRecord({ table, manifests, verifications, missing = [] }: RepositoryRecord): FoldedVerifications {
+function foldRecord(
+  { table, manifests, verifications, missing = [] }: RepositoryRecord,
+  now: Date | undefined,
+): FoldedVerifications {
   const numbers = (places: Uint32Array): Uint32Array => table.numbersOfNames(places);
   return foldVerifications(
     manifests.map(({ facts: { summary, objects } }) => ({ summary, objects: numbers(objects) })),
     [...verifications, ...missing].map(({ facts, object }) => {
       const objects = facts.objects && numbers(facts.objects);
-      return { ...facts, objects, bad: numbers(facts.bad), at: timeByStore(facts, object.modifiedAt) };
+      return { ...facts, objects, bad: numbers(facts.bad), at: timeByStore(facts, object.modifiedAt, now) };
     }),
     table.length,
   );
@@ -125,9 +135,10 @@ function readTimes(table: ObjectTable, readAt: Float64Array): Map<string, number
 function spelledOut(
   table: ObjectTable,
   { object: { key: path, modifiedAt }, facts }: RecordedDocument<VerificationFacts>,
+  now: Date | undefined,
 ): StoredVerification {
   const objects = facts.objects && table.names(facts.objects);
-  const at = timeByStore(facts, modifiedAt);
+  const at = timeByStore(facts, modifiedAt, now);
   return { ...facts, objects, bad: table.names(facts.bad), path, modifiedAt, at };
 }
 

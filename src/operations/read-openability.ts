@@ -20,7 +20,7 @@ export async function readOpenability(
 ): Promise<Openability> {
   const store = requireStore(cluster.store);
   const gone = without === undefined ? undefined : findNode(cluster.keyring.membership.nodes, without).nodeId;
-  const { catalog, existed } = await seeCatalog(cluster, () => readCatalog(store, cluster.keyring));
+  const { catalog, existed } = await seeCatalog(cluster, () => readCatalog(store, cluster.keyring, clock.now()));
   const proofs = withSigned(await readNodeProofs(cluster.database.queries), catalog);
   return judgeOpenability({
     hidden: describeHidden({ where: store.location, newest: catalog.highestSequence, existed }),
@@ -48,11 +48,14 @@ export interface NodeProofTimes {
   readonly unknown: UnknownCause | null;
 }
 
-export async function readNodeProofTimes(cluster: Cluster): Promise<NodeProofTimes> {
+export async function readNodeProofTimes(
+  context: Pick<OperationContext, 'clock'>,
+  cluster: Cluster,
+): Promise<NodeProofTimes> {
   const { keyring, database } = cluster;
   const recorded = await readNodeProofs(database.queries);
   const isComplete = keyring.membership.nodes.every(({ nodeId }) => recorded.has(nodeId));
-  const found = isComplete ? undefined : await catalogOrCause(cluster);
+  const found = isComplete ? undefined : await catalogOrCause(context, cluster);
   const catalog = found !== undefined && 'backups' in found ? found : undefined;
   const proofs = catalog === undefined ? recorded : withSigned(recorded, catalog);
   const provedAt = new Map([...proofs].map(([nodeId, { at }]) => [nodeId, at]));
@@ -76,10 +79,13 @@ function withSigned(recorded: ReadonlyMap<NodeId, NodeProof>, catalog: Catalog):
 }
 
 /** A list of hosts needs no repository. */
-async function catalogOrCause(cluster: Cluster): Promise<Catalog | UnknownCause> {
+async function catalogOrCause(
+  { clock }: Pick<OperationContext, 'clock'>,
+  cluster: Cluster,
+): Promise<Catalog | UnknownCause> {
   try {
     const store = requireStore(cluster.store);
-    return (await seeCatalog(cluster, () => readCatalog(store, cluster.keyring))).catalog;
+    return (await seeCatalog(cluster, () => readCatalog(store, cluster.keyring, clock.now()))).catalog;
   } catch (error) {
     if (isEnclaveManagerError(error)) return causeOf(error);
     throw error;

@@ -1,4 +1,5 @@
 import type { CatalogEntry } from '#model/backup.ts';
+import { clockToleranceMs, knownTime } from '#model/clock-tolerance.ts';
 import { dueOf, periodDue, type Due, type RunHistory, type Schedule } from '#model/schedule.ts';
 import type { Queries } from '#store/tables.ts';
 import { listRuns, type Run, type RunKind } from '#store/runs.ts';
@@ -24,9 +25,6 @@ export interface ScheduleState {
 }
 
 const runsShown = 20;
-/** What claims to be of a later time than this was done by a host whose clock is wrong, and answers nothing. */
-const clockToleranceMs = 600_000;
-const longPast = new Date(0);
 
 /**
  * The schedules, with histories from the database and the repository together: runs that failed are in the database
@@ -50,7 +48,7 @@ export async function readSchedules(
       .map(({ entry }) => entry)
       .filter(({ authentic, kind }) => authentic === true && kind !== 'safety') ?? [];
   const beganUntil = new Date(now.getTime() + clockToleranceMs);
-  const dueSince = since > beganUntil ? longPast : since;
+  const dueSince = knownTime(since, now);
   const state = async (
     kind: RunKind,
     schedule: string | null,
@@ -80,10 +78,10 @@ export async function readSchedules(
       newest(entries, beganUntil, ({ lastDrill }) => (lastDrill?.passed ? lastDrill.at : undefined)),
       (history) => drillSchedule && dueOf(drillSchedule, history, now),
     ),
-    verify: await state('verify', `every chunk within ${days} days`, oldestRead(entries), (history) =>
+    verify: await state('verify', `every chunk within ${days} days`, oldestRead(entries, now), (history) =>
       entries.length === 0
         ? undefined
-        : periodDue(verifyPeriodMs / 2, { ...history, lastSuccessAt: oldestRead(entries) }, now),
+        : periodDue(verifyPeriodMs / 2, { ...history, lastSuccessAt: oldestRead(entries, now) }, now),
     ),
     prune: await state(
       'prune',
@@ -130,9 +128,9 @@ function newest(
 }
 
 /** A backup that was never read back counts as read when it was made, so that its turn comes. */
-function oldestRead(entries: readonly CatalogEntry[]): Date | undefined {
-  const times = entries.map(({ verified, endedAt }) => Date.parse(verified?.oldestReadAt ?? endedAt));
-  return times.length === 0 ? undefined : new Date(Math.min(...times));
+function oldestRead(entries: readonly CatalogEntry[], now: Date): Date | undefined {
+  const times = entries.map(({ verified, endedAt }) => knownTime(new Date(verified?.oldestReadAt ?? endedAt), now));
+  return times.length === 0 ? undefined : new Date(Math.min(...times.map((time) => time.getTime())));
 }
 
 function later(a: Date | undefined, b: Date | undefined): Date | undefined {

@@ -176,7 +176,7 @@ async function tryCatalog({ clock }: Pick<OperationContext, 'clock'>, cluster: C
   if (store === undefined) return { repository: 'none' };
   const recorded = await newestRecordedBackup(cluster.database.queries, clock);
   try {
-    const seen = await seeCatalog(cluster, () => readCatalog(store, keyring));
+    const seen = await seeCatalog(cluster, () => readCatalog(store, keyring, clock.now()));
     return { ...seen, unlisted: describeUnlisted(recorded, seen.catalog, store), repository: 'reachable' };
   } catch (error) {
     if (isEnclaveManagerError(error)) return { repository: causeOf(error) };

@@ -23,16 +23,17 @@ export async function recallCatalog(
   store: ObjectStore,
   keyring: OpenedKeyring | undefined,
   cache: CatalogCache | undefined,
+  now?: Date,
 ): Promise<RecalledCatalog> {
   const key = keyring?.catalogCacheKey();
   if (key === undefined || cache === undefined)
-    return Object.assign(await readCatalog(store, keyring), { recalled: new Set<string>() });
+    return Object.assign(await readCatalog(store, keyring, now), { recalled: new Set<string>() });
   const owner = { key, location: store.location };
   const remembered = await readCache(owner, cache);
   const record = await readRecord(store, keyring, remembered);
   if (remembered === undefined || !isWhole(remembered, record)) await keep(owner, cache, record);
   const whole = await withRememberedFailures(store, keyring, record);
-  return Object.assign(catalogOf(keyring, whole), { recalled: record.recalled });
+  return Object.assign(catalogOf(keyring, whole, now), { recalled: record.recalled });
 }
 
 /**
@@ -44,14 +45,15 @@ export async function recallBackup(
   keyring: OpenedKeyring | undefined,
   cache: CatalogCache | undefined,
   idOrLatest: BackupId | 'latest',
+  now?: Date,
 ): Promise<{ readonly catalog: Catalog; readonly backup: CatalogBackup }> {
-  const recalled = await recallCatalog(store, keyring, cache);
+  const recalled = await recallCatalog(store, keyring, cache, now);
   const backup = findBackup(recalled, idOrLatest);
   const wasRead = !recalled.recalled.has(manifestPath(backup.entry.id));
   if (wasRead || keyring === undefined || (await isAuthentic(store, keyring, backup.entry.id))) {
     return { catalog: recalled, backup };
   }
-  const catalog = await readCatalog(store, keyring);
+  const catalog = await readCatalog(store, keyring, now);
   return { catalog, backup: findBackup(catalog, idOrLatest) };
 }
 

@@ -49,6 +49,7 @@ export interface RestoreTarget extends Repository {
  * `lease-held` where it is not the one that was shown.
  */
 export async function openRestoreTarget(
+  { clock }: Pick<OperationContext, 'clock'>,
   host: {
     readonly store: ObjectStore;
     readonly sealing: Sealing;
@@ -68,7 +69,7 @@ export async function openRestoreTarget(
       ? { store, keyring: liveKeys.keyring }
       : (host.repository ?? (await openRepository(store, sealing, trust)));
   const repository = await newestKeyring(opened, sealing, trust);
-  const catalog = await readCatalog(store, repository.keyring);
+  const catalog = await readCatalog(store, repository.keyring, clock.now());
   const keyring = await withCarriedMembership(store, repository.keyring, catalog, sealing);
   requireMember(keyring);
   await checkOwner({ ...repository, keyring });

@@ -82,7 +82,7 @@ async function restoreBackup(
   context.progress.phase('looking at the repository');
   await finishSwap(context, host.server, { unclear: 'leave' });
   const liveKeys = await bringKeysToRepository(context, host, options.trust.clusterKey);
-  const target = await openRestoreTarget({ ...host, liveKeys }, options, options.trust);
+  const target = await openRestoreTarget(context, { ...host, liveKeys }, options, options.trust);
   if (target.keyring.missesMemberships) context.progress.note(missing(target.keyring));
   await requireVerified(context, target);
   context.crashPoints.reach('restore.planned');

@@ -24,7 +24,7 @@ export async function takeOver(context: OperationContext, cluster: Cluster): Pro
   try {
     await checkMarker(store, keyring);
     await requireCurrentKeys(keyring, { database, store });
-    const catalog = await readCompleteCatalog(store, keyring);
+    const catalog = await readCompleteCatalog(store, keyring, context.clock.now());
     const sentence = await describeNewerLife(cluster, catalog);
     if (sentence === undefined) return;
     const seen = catalog.backups.map(({ entry }) => entry.incarnation);

@@ -42,11 +42,11 @@ async function prove(
 ): Promise<DrillResult | undefined> {
   const { store, keyring } = cluster;
   if (store === undefined) return undefined;
-  let { catalog } = await seeCatalog(cluster, () => readCatalog(store, keyring));
+  let { catalog } = await seeCatalog(cluster, () => readCatalog(store, keyring, context.clock.now()));
   if (!catalog.backups.some(({ entry }) => entry.authentic === true)) {
     if (settings.backupSchedule === undefined) return undefined;
     await createBackup(context, cluster, { kind: 'scheduled' });
-    catalog = await readCatalog(store, keyring);
+    catalog = await readCatalog(store, keyring, context.clock.now());
   }
   if (settings.drillSchedule === undefined || catalog.backups.some(({ entry }) => entry.lastDrill !== null))
     return undefined;

@@ -88,7 +88,7 @@ async function runDue(context: OperationContext, parts: SchedulerParts, own: Own
       parts.gate.notice(undefined);
       return lookEveryMs;
     }
-    const { catalog } = await seeCatalog(cluster, () => readCatalog(store, keyring));
+    const { catalog } = await seeCatalog(cluster, () => readCatalog(store, keyring, context.clock.now()));
     await tellOfNewerLife(cluster, catalog, parts.gate);
     const now = context.clock.now();
     const since = (await readCluster(cluster.database.queries))?.createdAt ?? now;

@@ -47,7 +47,7 @@ async function twoHosts() {
 const looks: Readonly<Record<string, (host: TestHost) => Promise<unknown>>> = {
   status: statusOf,
   openability: (host) => withCluster(host, (cluster) => readOpenability(context, cluster, undefined)),
-  'the list of hosts': (host) => withCluster(host, readNodeProofTimes),
+  'the list of hosts': (host) => withCluster(host, (cluster) => readNodeProofTimes(context, cluster)),
   'the plan of a rotation': (host) => withCluster(host, planRotation),
   'the preview of a prune': (host) =>
     withCluster(host, (cluster) => previewPrune(context, { ...cluster, store: host.store }, retention)),

@@ -19,7 +19,7 @@ it('after a restore the host that ran it has proved itself, and the others as th
 
   const restored = await restoreInto(context, host);
 
-  const { provedAt: times } = await readNodeProofTimes(restored);
+  const { provedAt: times } = await readNodeProofTimes(context, restored);
   expect(times.get(keyring.nodeId)).toBe(at);
   expect(times.get(cluster.keyring.nodeId)! >= begunAt).toBe(true);
   const { nodes } = await readOpenability(context, restored, undefined);

@@ -1,9 +1,10 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync, utimesSync } from 'node:fs';
 import { sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '#adapters/system/clock.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
 import { uuidv7 } from '#model/identifiers.ts';
+import type { OperationContext } from '#operations/context.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { openOrCreateCluster } from '#operations/open-cluster.ts';
@@ -12,13 +13,14 @@ import { readStatus } from '#operations/read-status.ts';
 import { dueForReading, readSchedules, type ScheduleSettings } from '#operations/read-schedules.ts';
 import { beginReading } from '#operations/reading-time.ts';
 import { recordVerification } from '#operations/record-verification.ts';
-import { verifyBackups } from '#operations/verify-backup.ts';
+import { refuseLost, verifyBackups } from '#operations/verify-backup.ts';
 import { parseSchedule } from '#model/schedule.ts';
 import { readCluster } from '#store/cluster.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
 import { makeContext, makeHost, temporaryDirectory } from '../fixtures/host.ts';
 import { enrol } from '../fixtures/hosts.ts';
-import { objectFile } from '../fixtures/repository.ts';
+import { damage, objectFile, objectsOfTable } from '../fixtures/repository.ts';
+import { addUsers } from '../fixtures/rows.ts';
 import { localWorkers } from '../fixtures/workers.ts';
 
 const dayMs = 86_400_000;
@@ -34,7 +36,7 @@ async function schedules(
   since = new Date(0),
   wanted: ScheduleSettings = settings,
 ) {
-  const catalog = await readCatalog(host.store, cluster.keyring);
+  const catalog = await readCatalog(host.store, cluster.keyring, now);
   return await readSchedules(cluster.database.queries, catalog, wanted, since, now);
 }
 
@@ -259,5 +261,74 @@ describe('reading every chunk again', () => {
     expect(await due(0)).toEqual([id]);
     await verifyBackups(makeContext(), { store: host.store, keyring: cluster.keyring }, [id]);
     expect(await due(0)).toEqual([]);
+  });
+
+  it('is due at once for what was read by a host and a store whose clocks are ahead, and hides no failure since', async () => {
+    const made = await makeCluster();
+    const { context, cluster, host } = made;
+    const repository = { store: host.store, keyring: cluster.keyring };
+    await addUsers(cluster.database, 50);
+    const nextYear = new Date(Date.now() + 365 * dayMs);
+    const { id, verified } = await createBackup(contextAt(nextYear), cluster, { kind: 'scheduled' });
+    const names = readdirSync(objectFile(host, 'verifications'));
+    for (const name of names) utimesSync(objectFile(host, `verifications/${name}`), nextYear, nextYear);
+    const stored = (await readCatalog(host.store, cluster.keyring)).verifications;
+    expect(stored.map(({ modifiedAt, at }) => [modifiedAt, at])).toEqual([[nextYear, nextYear.toISOString()]]);
+    const readStatusNow = () => readStatus(context, cluster, { ...settings, onOneDisk: [], embeddedDatabase: false });
+    const dueNow = async () => {
+      const now = new Date();
+      return dueForReading(await readCatalog(host.store, cluster.keyring, now), settings.verifyPeriodMs, now);
+    };
+
+    expect(verified).not.toBeNull();
+    expect(await dueNow()).toEqual([id]);
+    const unread = await readStatusNow();
+    expect(unread.findings.map(({ code }) => code)).toContain('reading-overdue');
+    expect(unread.schedules.verify.nextDue! < new Date().toISOString()).toBe(true);
+
+    const [lost] = await objectsOfTable(host, cluster.keyring, id, 'users');
+    damage(host, 'bit-flipped', [lost!]);
+    const result = await verifyBackups(context, repository, [id]);
+    expect(() => refuseLost(result)).toThrow(expect.objectContaining({ code: 'damaged', exitCode: 20 }) as Error);
+    const after = await readStatusNow();
+    expect([after.healthy, after.lastBackup?.verified]).toEqual([false, null]);
+    expect(after.findings.map(({ code }) => code)).toContain('backup-not-verified');
+    // Never read back, and made next year: nor is that when its turn comes.
+    expect(after.schedules.verify).toMatchObject({ overdue: true });
+    expect(await dueNow()).toEqual([id]);
+
+    await createBackup(context, cluster, { kind: 'scheduled' });
+    expect((await verifyBackups(context, repository, [id])).failed).toEqual([]);
+    expect(await dueNow()).toEqual([]);
+    expect((await readStatusNow()).findings.map(({ code }) => code)).not.toContain('reading-overdue');
+  });
+
+  it('tells a drill that failed, whatever one of next year says of another backup', async () => {
+    const { context, cluster, host } = await makeCluster();
+    const repository = { store: host.store, keyring: cluster.keyring };
+    const nextYear = contextAt(new Date(Date.now() + 365 * dayMs));
+    const drill = async (drilling: OperationContext, passed: boolean): Promise<void> => {
+      const { id } = await createBackup(context, cluster, { kind: 'manual' });
+      const before = new Set(readdirSync(objectFile(host, 'verifications')));
+      const begun = beginReading(drilling.clock);
+      const outcome = {
+        backups: [id],
+        level: 'restored',
+        begun,
+        passed,
+        objects: null,
+        drill: { durationMs: 1 },
+      } as const;
+      await recordVerification(drilling, repository, outcome);
+      const [own] = readdirSync(objectFile(host, 'verifications')).filter((name) => !before.has(name));
+      const now = drilling.clock.now();
+      utimesSync(objectFile(host, `verifications/${own!}`), now, now);
+    };
+    await drill(nextYear, true);
+    await drill(context, false);
+
+    const status = await readStatus(context, cluster, { ...settings, onOneDisk: [], embeddedDatabase: false });
+    expect(status.lastDrill?.passed).toBe(false);
+    expect(status.findings.map(({ code }) => code)).toContain('drill-failed');
   });
 });

@@ -175,7 +175,7 @@ export class World {
     const store = new DirectoryStore(this.repository.directory);
     const [host] = this.enrolled();
     const { keyring } = await openRepository(store, sealingOf(host!));
-    return { catalog: await readCatalog(store, keyring), keyring };
+    return { catalog: await readCatalog(store, keyring, new Date()), keyring };
   }
 
   async withDatabase<T>(

@@ -34,7 +34,7 @@ Needs the database and the key of this host. Changes nothing.`,
     const { readNodeProofTimes } = await import('#operations/read-openability.ts');
     const cluster = await environment.cluster({ finishImport: false });
     const { keyring } = cluster;
-    const { provedAt, unknown } = await readNodeProofTimes(cluster);
+    const { provedAt, unknown } = await readNodeProofTimes(environment.context, cluster);
     const never = unknown === null ? null : ('unknown' as const);
     if (unknown !== null)
       environment.output.warn(`when hosts proved themselves last may be ${unknownBecause(unknown)}`);
