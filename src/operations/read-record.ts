@@ -41,7 +41,7 @@ export interface RepositoryRecord extends RememberedRecord {
   readonly rejected: readonly Rejected[];
   /** Keys of documents of which only the listing was looked at, because they are remembered. */
   readonly recalled: ReadonlySet<string>;
-  /** Verifications that lie there no more and count on, because this host has seen them fail. */
+  /** Verifications that lie there no more, or dated back, and count on, because this host has seen them fail. */
   readonly missing?: readonly RecordedDocument<VerificationFacts>[];
 }
 

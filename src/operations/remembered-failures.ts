@@ -8,8 +8,9 @@ import type { ObjectTable } from './object-table.ts';
 import type { RecordedDocument, RepositoryRecord, VerificationFacts } from './read-record.ts';
 
 /**
- * The record with those verifications that this host has seen fail and that lie in the repository no more: deleted there, they
- * count until a newer one says otherwise. What failed and is there is remembered from now on.
+ * The record with those verifications that this host has seen fail and that lie in the repository no more, or are listed with an
+ * earlier time: deleted or dated back there, they count as of when they were seen, until a newer one says otherwise. What failed and
+ * is there is remembered from now on.
  */
 export async function withRememberedFailures(
   store: ObjectStore,
@@ -32,8 +33,10 @@ export async function withRememberedFailures(
       ),
     );
   }
-  const listed = new Set(record.verifications.map(({ object }) => object.key));
-  const missing = known.filter(({ path }) => !listed.has(path));
+  const listed = new Map(record.verifications.map(({ object }) => [object.key, object.modifiedAt.getTime()]));
+  const missing = known.filter(
+    ({ path, modifiedAt }) => (listed.get(path) ?? Number.NEGATIVE_INFINITY) < Date.parse(modifiedAt),
+  );
   return { ...record, missing: missing.map((each) => recalled(record.table, each)) };
 }
 

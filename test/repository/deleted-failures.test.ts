@@ -1,16 +1,18 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openFailureMemory } from '#adapters/data-directory/failure-memory.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
+import { readStatus } from '#operations/read-status.ts';
 import { recallCatalog } from '#operations/recall-catalog.ts';
 import { verifyBackups } from '#operations/verify-backup.ts';
 import { openCatalogCache } from '#adapters/data-directory/catalog-cache.ts';
 import { makeCluster } from '../fixtures/cluster.ts';
 import { damage, objectFile, objectsOfTable, storeWith } from '../fixtures/repository.ts';
 import { addUsers } from '../fixtures/rows.ts';
+import { unscheduled } from '../fixtures/status-settings.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -33,8 +35,16 @@ async function damagedBackup() {
     for (const name of newer) rmSync(objectFile(host, `verifications/${name}`));
     return newer.length;
   };
+  /** Gives what was recorded since another time, as whoever writes the directory may; resolves with what had which. */
+  const touchNewer = (time: Date): Map<string, number> => {
+    const newer = verifications().filter((name) => !before.has(name));
+    const files = newer.map((name) => objectFile(host, `verifications/${name}`));
+    const times = new Map(files.map((file) => [file, statSync(file).mtimeMs]));
+    for (const file of files) utimesSync(file, time, time);
+    return times;
+  };
   damage(host, 'bit-flipped', objects);
-  return { ...made, backup, objects, repository, verifiedBy, deleteNewer };
+  return { ...made, backup, objects, repository, verifiedBy, deleteNewer, touchNewer };
 }
 
 describe('a failed verification that is deleted from the repository', () => {
@@ -79,5 +89,31 @@ describe('a failed verification that is deleted from the repository', () => {
     expect([...badObjects]).toEqual(seen!.bad);
     // Prune deletes what lies there, not what is only remembered.
     expect(verifications.map(({ path }) => path)).not.toContain(seen!.path);
+  });
+});
+
+describe('a failed verification that is dated back in a directory', () => {
+  it('counts on with the time at which the host recorded it, until a newer one of the backup is good', async () => {
+    const { host, context, cluster, backup, repository, verifiedBy, touchNewer } = await damagedBackup();
+    expect((await verifyBackups(context, repository, [backup.id])).failed).toEqual([backup.id]);
+    const past = new Date('2026-01-01T00:00:00Z');
+    const [[file, recordedMs] = ['', 0], ...others] = touchNewer(past);
+    expect([others, recordedMs > past.getTime(), statSync(file).mtime]).toEqual([[], true, past]);
+
+    expect(await verifiedBy()).toBeNull();
+    const status = await readStatus(context, cluster, unscheduled);
+    expect([status.healthy, status.findings.map(({ code }) => code)]).toEqual([
+      false,
+      expect.arrayContaining(['backup-not-verified']),
+    ]);
+    const cache = openCatalogCache(host.directory);
+    for (const _ of ['read', 'recalled'])
+      expect((await recallCatalog(host.store, cluster.keyring, cache)).backups[0]!.entry.verified).toBeNull();
+    // Who has never seen it at its time is shown the older, good one.
+    expect(await verifiedBy(storeWith(host.store, {}))).toMatchObject({ level: 'new-chunks' });
+
+    await createBackup(context, cluster, { kind: 'manual' });
+    expect((await verifyBackups(context, repository, [backup.id])).failed).toEqual([]);
+    expect(await verifiedBy()).toMatchObject({ level: 'all-chunks' });
   });
 });
