@@ -6,13 +6,18 @@ import { readCluster, type ClusterRow } from '#store/cluster.ts';
 import { hasImportMarker } from '#store/import-marker.ts';
 import { readMaintenance, type Maintenance } from '#store/maintenance.ts';
 import { readLifeMark } from '#store/life-seal.ts';
-import { acknowledgeMaintenance, heartbeat, registerServer, removeServer, type Registration } from '#store/servers.ts';
+import {
+  acknowledgeMaintenance,
+  heartbeat,
+  registerServer,
+  registrationMs,
+  removeServer,
+  type Registration,
+} from '#store/servers.ts';
 import type { Gate } from './gate.ts';
 
 const pollMs = 500;
 const heartbeatMs = 5_000;
-/** A restore waits this long for a manager that died without a word; one that was stopped serves nobody after it. */
-const registrationMs = 15_000;
 
 const replayed = 'an export was replayed into the live database, and is not checked yet';
 const unproved =

@@ -1,6 +1,9 @@
 import { serverNow, serverTimeAfter } from './server-time.ts';
 import { tablesOf, type Queries } from './tables.ts';
 
+/** How long a registration lasts. A restore waits this long for a manager that died without a word; one that was stopped serves nobody after it. */
+export const registrationMs = 15_000;
+
 /** A running manager process, as it announces itself. */
 export interface Registration {
   /** UUIDv7 of this process. */

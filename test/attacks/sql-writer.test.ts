@@ -2,13 +2,21 @@ import { sql } from 'kysely';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '#adapters/system/clock.ts';
 import { systemRandomness } from '#adapters/system/randomness.ts';
+import { stagingPrefix } from '#model/restore-names.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
+import { planRollback } from '#operations/plan-rollback.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { readKeyringDocuments } from '#operations/open-repository.ts';
+import { restore } from '#operations/restore.ts';
+import { rollbackRestore } from '#operations/rollback-restore.ts';
+import { readMaintenance } from '#store/maintenance.ts';
 import { saveSetting, readSetting } from '#store/settings.ts';
 import { saveCaKey, readCaKey } from '#store/ca-keys.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
+import { dumpDatabase } from '../fixtures/dump.ts';
+import { makeContext } from '../fixtures/host.ts';
+import { confirmed, reopen } from '../fixtures/restoring.ts';
 import { Attacker } from './attacker.ts';
 import { Scene } from './stage.ts';
 
@@ -33,6 +41,11 @@ const write = async (statement: string): Promise<number> =>
   Number((await sql.raw(statement).execute(made.cluster.database.queries)).numAffectedRows);
 
 const hex = (bytes: Uint8Array): string => `'\\x${Buffer.from(bytes).toString('hex')}'::bytea`;
+
+/** A server that is not there. */
+const plantServer = (heartbeat: string): string =>
+  `INSERT INTO servers (server_id, host, process_id, product_version, started_at, heartbeat_at, expires_at)
+   VALUES (gen_random_uuid(), 'intruder', 1234, 'x', now(), ${heartbeat}, now() + interval '100 years')`;
 
 async function expectNobodyNew(): Promise<void> {
   const opened = await openCluster(made.context, made.host);
@@ -168,6 +181,64 @@ describe('somebody who can write to the database', () => {
     const failed = await scene.fail('backup', 'create');
     expect(failed).toMatchObject({ exitCode: 13, code: 'lease-held', message: expect.stringContaining('nobody') });
     expect((await scene.run('backup', 'verify', 'latest')).exitCode).toBe(0);
+  });
+
+  it('cannot make a restore or a rollback wait for a server that nobody renews, however long it says that it lasts', async () => {
+    const plant = async (statement: (text: string) => Promise<number>): Promise<void> => {
+      expect(await statement(plantServer('now()'))).toBe(1);
+      expect(await statement(plantServer(`now() + interval '100 years'`))).toBe(1);
+    };
+    await plant(write);
+    const run = await scene.succeed('restore', 'run', 'latest', '--yes', '--without-safety-backup');
+    expect(run.said).toMatch(
+      /waiting for the server of host "intruder" \(process 1234, id [0-9a-f-]{36}\), .* to pause/,
+    );
+
+    const restored = made.host.server.open(made.host.server.liveName, { connections: 1 });
+    await plant(async (text) => Number((await sql.raw(text).execute(restored.queries)).numAffectedRows));
+    await restored.close();
+    const back = await scene.succeed('restore', 'rollback', '--yes');
+    expect(back.said).toContain('waiting for the server of host "intruder" (process 1234');
+  });
+
+  it('can keep a restore and a rollback from happening with a server that he renews: they end and name it', async () => {
+    const { host } = made;
+    await restore(made.context, host, { ...confirmed, safetyBackup: false });
+    const cluster = await reopen(made.context, host);
+    const { queries } = cluster.database;
+    await sql.raw(plantServer('now()')).execute(queries);
+    const before = [await host.server.databaseIdentity(host.server.liveName), await dumpDatabase(cluster.database)];
+    let renewed = 0n;
+    const renewing = setInterval(() => {
+      void sql`UPDATE servers SET heartbeat_at = clock_timestamp()`
+        .execute(queries)
+        .then(({ numAffectedRows }) => (renewed += numAffectedRows ?? 0n))
+        .catch(() => {});
+    }, 200);
+    onTestFinished(() => clearInterval(renewing));
+    const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() * 10 };
+    const refused = {
+      code: 'lease-held',
+      exitCode: 13,
+      message: expect.stringMatching(
+        /^the server of host "intruder" \(process 1234, id [0-9a-f-]{36}\) did not pause within 60 seconds; nothing was replaced$/,
+      ) as string,
+    };
+    const plan = await planRollback(cluster);
+    const attempts = [
+      () => restore(makeContext({ clock }), host, { ...confirmed, safetyBackup: false }),
+      () => rollbackRestore(makeContext({ clock }), cluster, plan),
+    ];
+    for (const attempt of attempts) {
+      const until = renewed;
+      await expect(attempt()).rejects.toMatchObject(refused);
+      expect(renewed).toBeGreaterThan(until + 5n);
+      expect(await readMaintenance(queries)).toBeUndefined();
+      expect([await host.server.databaseIdentity(host.server.liveName), await dumpDatabase(cluster.database)]).toEqual(
+        before,
+      );
+      expect(await host.server.databaseNames(stagingPrefix(host.server.liveName))).toEqual([]);
+    }
   });
 
   it('cannot make a false record of a restore replace or drop a database', async () => {

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '#adapters/system/clock.ts';
 import { cleanUpRestore, leftDatabases } from '#operations/clean-up-restore.ts';
 import { createBackup } from '#operations/create-backup.ts';
 import { openCluster } from '#operations/open-cluster.ts';
@@ -186,6 +188,38 @@ describe('a restore over a database with other rows', () => {
     const live = await reopen(context, host);
     expect(await readMaintenance(live.database.queries)).toBeUndefined();
     expect(await liveServers(live.database.queries)).toEqual([]);
+  });
+
+  it('waits for a server that renews its registration, whatever time that says, and tells for whom', async () => {
+    const { host, cluster } = await makeCluster();
+    await createBackup(makeContext(), cluster, { kind: 'manual' });
+    const { queries } = cluster.database;
+    const serverId = '00000000-0000-7000-8000-000000000001';
+    const registration = { serverId, nodeId: null, host: 'host-b', processId: 77, address: null, productVersion: '0' };
+    await registerServer(queries, registration, 60_000);
+    // As where the clock of the database server was set back since: by it the heartbeats lie ahead.
+    let seconds = 0;
+    const renewing = setInterval(() => {
+      seconds += 5;
+      void sql`UPDATE servers SET heartbeat_at = now() + INTERVAL '1 hour' + ${seconds}::INT8 * INTERVAL '1 second'`
+        .execute(queries)
+        .catch(() => {});
+    }, 500);
+    onTestFinished(() => clearInterval(renewing));
+    const identity = await host.server.databaseIdentity(host.server.liveName);
+    const context = makeContext({ clock: { ...systemClock, monotonicMs: () => systemClock.monotonicMs() * 5 } });
+
+    const running = restore(context, host, { ...confirmed, safetyBackup: false });
+    await expect.poll(() => readMaintenance(queries), { timeout: 30_000 }).toBeDefined();
+    const asked = await readMaintenance(queries);
+    // More than one time to live by that clock.
+    await sleep(5_000);
+    expect(await host.server.databaseIdentity(host.server.liveName)).toBe(identity);
+    expect(context.notes).toContain(`waiting for the server of host "host-b" (process 77, id ${serverId}) to pause`);
+    await acknowledgeMaintenance(queries, serverId, asked!.maintenanceId);
+    await running;
+    expect(seconds).toBeGreaterThanOrEqual(25);
+    expect(await host.server.databaseIdentity(host.server.liveName)).not.toBe(identity);
   });
 });
 

@@ -12,7 +12,8 @@ export const restoreRollback = defineCommand({
 discarded; it lists that, table by table, and asks. The restored database is kept beside it until "restore cleanup";
 run again, it puts that one back.
 
-Needs the database and the key of this host. Takes no backup of what it discards: run "backup create" first to keep it.`,
+Needs the database and the key of this host. Takes no backup of what it discards: run "backup create" first to keep it.
+A manager that does not pause within a minute ends it (13).`,
   examples: [
     { command: 'enclave-manager restore rollback', means: 'shows what would be discarded and asks' },
     { command: 'enclave-manager restore rollback --yes --json', means: 'for scripts' },

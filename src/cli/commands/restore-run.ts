@@ -25,7 +25,8 @@ empty machine the repository and the key suffice. Such a machine cannot know whe
 asks, or takes --cluster-key from the recovery line that every backup prints. A host that was off while the keys were
 changed needs it too, unless the live database has the same new key.
 
-What the plan names as in the way ends it, and so does another newest backup than the one that was shown (13).`,
+What the plan names as in the way ends it. So does (13) another newest backup than the one that was shown, and a manager that does not
+pause within a minute.`,
   arguments: [backupArgument],
   options: [
     { flag: '--cluster-key <fingerprint>', help: 'the key of the cluster, from a recovery line' },
