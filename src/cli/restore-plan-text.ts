@@ -2,6 +2,7 @@ import { isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { unknownBecause } from '#model/unknown.ts';
 import type { AskedFreshness } from '#operations/hidden-backups.ts';
+import type { LiveContent } from '#operations/live-content.ts';
 import type { Repository } from '#operations/open-repository.ts';
 import type { JudgedPlan } from '#operations/plan-restore.ts';
 import type { RestorePlan } from '#operations/restore-plan.ts';
@@ -19,6 +20,7 @@ export async function planOf(
     readonly repository?: Repository;
     readonly clusterKey?: string | undefined;
     readonly accepted?: AskedFreshness;
+    readonly safetyBackup?: boolean;
   },
 ): Promise<JudgedPlan> {
   const { planAndJudge } = await import('#operations/plan-restore.ts');
@@ -106,5 +108,17 @@ const schema = ({ schemaVersion, programSchemaVersion }: RestorePlan): string =>
 function replaced({ server }: RestorePlan): string {
   if (server === null) return 'no database could be asked';
   if (server.live === null) return `nothing: there is no such database yet at ${server.location}`;
-  return `database "${server.live.name}" at ${server.location}, ${formatSize(server.live.sizeBytes)}; what it holds is kept until restore cleanup`;
+  const { name, sizeBytes, content } = server.live;
+  return `database "${name}" at ${server.location}, ${formatSize(sizeBytes)}; ${fates[content]}`;
 }
+
+const kept = 'is kept until restore cleanup';
+
+/** What becomes of what is there. */
+const fates: Record<LiveContent, string> = {
+  nothing: 'it is empty, and dropped',
+  cluster: `what it holds ${kept}`,
+  creating: `its cluster was only begun: no safety backup is taken, and it ${kept}`,
+  import: `it holds an import that does not serve yet: no safety backup is taken, and it ${kept}`,
+  rows: `it holds rows, and no cluster row: no safety backup can be taken, and it ${kept}`,
+};

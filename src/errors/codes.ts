@@ -50,7 +50,7 @@ export const errorCodes = {
   'restore-needed': {
     exitCode: 12,
     httpStatus: 503,
-    means: 'the database is empty while backups exist: restore one, nothing was created',
+    means: 'the database holds no cluster while backups exist: restore one, nothing was created',
     hint: 'See what can be restored: restore plan latest; then: restore run latest.',
   },
   'import-pending': {

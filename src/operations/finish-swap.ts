@@ -2,9 +2,8 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { DatabaseServer, SwapNames } from '#ports/database.ts';
 import { updateRestore } from '#store/restores.ts';
 import type { OperationContext } from './context.ts';
-import { hasImport } from './find-import.ts';
 import { readSwapState, type UnfinishedSwap } from './find-unfinished-swap.ts';
-import { readLiveCluster } from './read-live-cluster.ts';
+import { readLiveContent } from './live-content.ts';
 
 /**
  * Ends a swap that stopped between its two renames, as after a crash on an engine where they are two steps. Call it
@@ -50,10 +49,9 @@ export async function swapLive(context: OperationContext, server: DatabaseServer
   }
 }
 
-/** A database without a cluster holds nothing that anybody could go back to. One that got a cluster in the last moment, or an import, stays. */
+/** Drops a replaced database that holds nothing: what somebody wrote there in the last moment stays. */
 export async function dropEmpty(server: DatabaseServer, name: string): Promise<void> {
-  if (await hasImport({ server: { ...server, liveName: name } })) return;
-  if ((await readLiveCluster({ server: { ...server, liveName: name } })) === undefined) await server.dropDatabase(name);
+  if ((await readLiveContent({ ...server, liveName: name })) === 'nothing') await server.dropDatabase(name);
 }
 
 /** Bookkeeping: a restore is complete, a rollback stays one and has an end. */

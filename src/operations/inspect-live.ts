@@ -9,12 +9,14 @@ import { operationLease, type Host, type OperationContext } from './context.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { hasImport } from './find-import.ts';
 import { finishSwap } from './finish-swap.ts';
+import { holdsRows, type LiveContent } from './live-content.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 
 /** The database that a restore is about to replace, as it was found at the start. */
 export interface Live {
   /** `undefined`: there is none. */
   readonly identity: string | undefined;
+  readonly content: LiveContent;
   /** Present where the live database holds a cluster, which is then ours; its lease is held. */
   readonly held: { readonly cluster: ClusterRow; readonly database: Database; readonly lease: Lease } | undefined;
   /**
@@ -39,30 +41,34 @@ export async function inspectLive(
     if ((await server.databaseIdentity(server.liveName)) === identity) return;
     throw changed('is no longer the one that was there when this began');
   };
-  const withoutLease = (assertStill: () => Promise<void>): Live => {
+  const withoutLease = (content: LiveContent, assertStill: () => Promise<void>): Live => {
     const assertUnchanged = async (): Promise<undefined> => {
       await assertSame();
       await assertStill();
     };
-    return { identity, held: undefined, assertUnchanged, release: async () => {} };
+    return { identity, content, held: undefined, assertUnchanged, release: async () => {} };
   };
-  // An export that was replayed and never served is nothing to lose; the swap keeps it as it is.
+  // An export that was replayed and never served is in nobody's way; the swap keeps it as it is.
   if (await hasImport({ server }))
-    return withoutLease(async () => {
+    return withoutLease('import', async () => {
       if (!(await hasImport({ server }))) throw changed('held an import when this began, which was finished since');
     });
   const cluster = await readLiveCluster({ server });
-  if (cluster === undefined)
-    return withoutLease(async () => {
+  if (cluster === undefined) {
+    const rows = await holdsRows(server);
+    return withoutLease(rows ? 'rows' : 'nothing', async () => {
       if ((await readLiveCluster({ server })) !== undefined)
-        throw changed('was empty when this began and holds a cluster now');
+        throw changed('held no cluster when this began and holds a cluster now');
+      if (!rows && (await holdsRows(server))) throw changed('was empty when this began and holds rows now');
     });
+  }
   if (cluster.clusterId === keyring.clusterId) {
-    return { identity, ...(await holdLive(context, { server, store }, keyring, cluster, assertSame)) };
+    const content = cluster.state === 'ready' ? 'cluster' : 'creating';
+    return { identity, content, ...(await holdLive(context, { server, store }, keyring, cluster, assertSame)) };
   }
   if (cluster.state !== 'creating') throw ofAnotherCluster(server, cluster, keyring);
-  // Nor is a cluster whose creation never ended: it has served nobody.
-  return withoutLease(async () => {
+  // Nor is a cluster whose creation never ended, as it says.
+  return withoutLease('creating', async () => {
     const now = await readLiveCluster({ server });
     if (now?.clusterId !== cluster.clusterId || now.state !== 'creating')
       throw changed('held a cluster that was only begun, and holds another or a whole one now');
@@ -75,7 +81,7 @@ async function holdLive(
   keyring: OpenedKeyring,
   cluster: ClusterRow,
   assertSame: () => Promise<void>,
-): Promise<Omit<Live, 'identity'>> {
+): Promise<Omit<Live, 'identity' | 'content'>> {
   const database = server.open(server.liveName);
   try {
     const lease = await acquireLease(database, { ...operationLease, holder: context.holder }, context);

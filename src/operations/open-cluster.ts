@@ -9,6 +9,7 @@ import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
 import { finishSwap } from './finish-swap.ts';
 import { finishImport } from './finish-import.ts';
+import { holdsRows } from './live-content.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
 import { checkSchemaIsCurrent, openClusterKeyring } from './open-database-cluster.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
@@ -164,11 +165,14 @@ async function readLiveClusterOrImport(context: OperationContext, host: Host): P
 
 async function refuseFilledRepository({ server, store }: Host): Promise<void> {
   if (store === undefined || (await isEmptyRepository(store))) return;
+  const rows = await holdsRows(server);
+  const what = rows ? 'has no cluster row, though it holds rows,' : 'is empty';
+  const option = rows ? ' --without-safety-backup' : '';
   throw new EnclaveManagerError(
     'restore-needed',
-    `the database "${server.liveName}" is empty while ${store.location} is not; nothing was created`,
+    `the database "${server.liveName}" ${what} while ${store.location} is not${rows ? ' empty' : ''}; nothing was created`,
     {
-      hint: 'See what can be restored, then restore it:\n  enclave-manager restore plan latest\n  enclave-manager restore run latest',
+      hint: `See what can be restored, then restore it:\n  enclave-manager restore plan latest\n  enclave-manager restore run latest${option}`,
     },
   );
 }

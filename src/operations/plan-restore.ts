@@ -8,8 +8,8 @@ import type { LocalState } from '#ports/local-state.ts';
 import type { ObjectStore } from '#ports/object-store.ts';
 import type { Sealing } from '#ports/sealing.ts';
 import { loadMigrations } from '#store/migrations.ts';
-import { hasImport } from './find-import.ts';
 import { refuseHidden, type AskedFreshness } from './hidden-backups.ts';
+import { readLiveContent } from './live-content.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 import { readKeyringDocuments, type Repository } from './open-repository.ts';
 import { readCatalog, unproved } from './read-catalog.ts';
@@ -35,6 +35,8 @@ export interface PlanHost {
   readonly accepted?: AskedFreshness | undefined;
   /** What was verified at a later time, by clocks that are wrong, is told as of no known time. */
   readonly now?: Date | undefined;
+  /** `false`: a person gave it up. */
+  readonly safetyBackup?: boolean | undefined;
   /** `undefined` where no database is reachable: planning needs none. */
   readonly server: DatabaseServer | undefined;
 }
@@ -97,6 +99,7 @@ export async function planAndJudge(host: PlanHost, idOrLatest: BackupId | 'lates
     notPermitted,
     newestSequence: repository === undefined ? newest.sequence : catalog.highestSequence,
     accepted: host.accepted ?? {},
+    safetyBackup: host.safetyBackup ?? true,
   });
   const hiding = hidden === undefined ? [] : [{ sentence: asSentence(hidden.message), error: hidden }];
   // Whom only a hidden membership names was not evicted: that one has to be found.
@@ -146,10 +149,12 @@ async function findOpeners(
 async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
   const { liveName, location, engine, version } = server;
   const exists = (await server.databaseIdentity(liveName)) !== undefined;
-  const cluster = exists && !(await hasImport({ server })) ? await readLiveCluster({ server }) : undefined;
+  const content = await readLiveContent(server);
   // Like an import, a cluster that was only begun serves nobody, and is in nobody's way.
-  const clusterId = cluster?.state === 'ready' ? cluster.clusterId : null;
-  const live = exists ? { name: liveName, sizeBytes: await server.databaseSizeBytes(liveName), clusterId } : null;
+  const cluster = content === 'cluster' ? await readLiveCluster({ server }) : undefined;
+  const clusterId = cluster?.clusterId ?? null;
+  const sizeBytes = await server.databaseSizeBytes(liveName);
+  const live = exists ? { name: liveName, sizeBytes, clusterId, content } : null;
   return {
     location,
     engine: `${engine} ${version}`,

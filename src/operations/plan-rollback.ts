@@ -84,8 +84,12 @@ export async function findUndoable({ server, database }: Cluster): Promise<Undoa
   );
   if (record === undefined) throw nothing('the live database was not restored');
   const name = beforeName(server.liveName, record.restoreId);
-  if (record.beforeDatabase === null) throw nothing('the restore replaced no database');
-  if ((await server.databaseIdentity(name)) === undefined) throw nothing(`the replaced database "${name}" is gone`);
+  // One that got its rows in the last moment is kept, though the record does not say so.
+  if ((await server.databaseIdentity(name)) === undefined) {
+    const why =
+      record.beforeDatabase === null ? 'the restore replaced no database' : `the replaced database "${name}" is gone`;
+    throw nothing(why);
+  }
   return { record, beforeDatabase: name };
 }
 

@@ -3,6 +3,7 @@ import { unknownBecause, withoutPeriod } from '#model/unknown.ts';
 import { newerSchema } from './load-backup.ts';
 import { missingBackups, restoreWithoutThem, type AskedFreshness } from './hidden-backups.ts';
 import type { PlannedServer, RestorePlan } from './restore-plan.ts';
+import { rowsWithoutCluster } from './safety-backup.ts';
 
 /** Why a restore would not begin: a sentence, and what it ends with. */
 export interface Obstacle {
@@ -20,6 +21,7 @@ export interface JudgedPlace {
   /** Highest sequence that counts; where nothing is proved, of what is listed. */
   readonly newestSequence: number;
   readonly accepted: AskedFreshness;
+  readonly safetyBackup: boolean;
 }
 
 type Facts = Omit<RestorePlan, 'obstacles'>;
@@ -30,7 +32,7 @@ export function findObstacles(plan: Facts, place: JudgedPlace): Obstacle[] {
   const keys = keyObstacles(plan, place);
   // A host that was evicted needs no key named: it may not restore under any.
   const first = place.notPermitted === undefined ? [...unproved, ...keys] : [...keys, ...unproved];
-  return [...first, ...hiddenObstacles(plan, place), ...serverObstacles(plan)];
+  return [...first, ...hiddenObstacles(plan, place), ...serverObstacles(plan), ...unsavedObstacle(plan, place)];
 }
 
 function keyObstacles(plan: Facts, { notPermitted }: JudgedPlace): Obstacle[] {
@@ -76,6 +78,13 @@ function serverObstacles({ server, clusterId }: Facts): Obstacle[] {
     found.push(obstacle(sentence, 'database-unreachable', message, 'See what the role lacks: database status.'));
   }
   return found;
+}
+
+function unsavedObstacle({ server }: Facts, { safetyBackup }: JudgedPlace): Obstacle[] {
+  const live = server?.live;
+  if (!safetyBackup || live?.content !== 'rows') return [];
+  const error = rowsWithoutCluster(live.name);
+  return [{ sentence: `${asSentence(error.message)} ${error.hint}`, error }];
 }
 
 function foreignObstacle({ live }: PlannedServer, clusterId: string): Obstacle[] {

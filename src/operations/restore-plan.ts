@@ -1,5 +1,6 @@
 import type { CatalogEntry } from '#model/backup.ts';
 import type { UnknownCause } from '#model/unknown.ts';
+import type { LiveContent } from './live-content.ts';
 
 /** What a restore would do, for people and scripts. */
 export interface RestorePlan {
@@ -37,7 +38,12 @@ export interface PlannedServer {
   readonly location: string;
   readonly engine: string;
   /** The database that would be replaced. */
-  readonly live: { readonly name: string; readonly sizeBytes: number; readonly clusterId: string | null } | null;
+  readonly live: {
+    readonly name: string;
+    readonly sizeBytes: number;
+    readonly clusterId: string | null;
+    readonly content: LiveContent;
+  } | null;
   readonly missingPrivileges: readonly string[];
   /** `null` where the server cannot be asked. */
   readonly freeBytes: number | null;

@@ -32,7 +32,7 @@ import {
   type RestoreTarget,
   type Trust,
 } from './restore-target.ts';
-import { takeSafetyBackup } from './safety-backup.ts';
+import { noteWithoutBackup, takeSafetyBackup } from './safety-backup.ts';
 import { verifyBackups } from './verify-backup.ts';
 
 /** With `repository` where the caller has opened it already. */
@@ -53,7 +53,7 @@ export interface RestoreResult {
   readonly durationMs: number;
   readonly incarnation: Incarnation;
   readonly safetyBackupId: BackupId | null;
-  /** The replaced database, kept until `restore cleanup`; `null` where there was none. */
+  /** The replaced database, kept until `restore cleanup`; `null` where there was none, or it held nothing. */
   readonly beforeDatabase: string | null;
 }
 
@@ -146,6 +146,7 @@ async function buildAndSwap(
   let swapped = false;
   try {
     if (live.held === undefined) await noteTakenOver(context, staging);
+    if (chosen.withSafety) noteWithoutBackup(context, live, names);
     await load(context, target, staging);
     await migrate(staging);
     await live.assertUnchanged();
@@ -155,7 +156,7 @@ async function buildAndSwap(
         ? ((await takeSafetyBackup(context, host, target.keyring, live, 'what was written meanwhile')) ?? chosen.safety)
         : null;
       context.crashPoints.reach('restore.fenced');
-      const beforeDatabase = live.held === undefined ? null : names.before;
+      const beforeDatabase = live.content === 'nothing' ? null : names.before;
       const facts = { restoreId: chosen.restoreId, safetyBackupId, beforeDatabase };
       const incarnation = await makeReady(context, host, staging, target, live, facts);
       context.crashPoints.reach('restore.prepared');

@@ -9,6 +9,7 @@ import { forgetAbandonedHolders } from '#store/abandoned-holders.ts';
 import { readAuditHead } from '#store/audit.ts';
 import { readCluster } from '#store/cluster.ts';
 import { commitBefore } from '#store/commit-deadline.ts';
+import { importMarkerTable } from '#store/import-marker.ts';
 import { isLifeSealed } from '#store/life-seal.ts';
 import { migrate } from '#store/migrate.ts';
 import { membershipsOfNodes } from '#store/nodes.ts';
@@ -96,12 +97,31 @@ async function commitWhileHeld(queries: Queries, { live, fenced }: Held): Promis
  * were replaced.
  */
 async function requireProvedLife(before: Database, keyring: OpenedKeyring): Promise<void> {
+  await requireServable(before);
   if (await before.transaction((queries) => isLifeSealed(before, queries, keyring, keyring.epochs))) return;
   throw new EnclaveManagerError(
     'import-pending',
     `nothing proves that the replaced database "${before.name}" was this cluster's: its rows were copied or replayed by hand, or an earlier release replaced it; nothing was changed`,
     {
       hint: "To have it serve all the same, rename it to the live one's name by hand, and decide: enclave-manager database accept-import --cluster-key FINGERPRINT.",
+    },
+  );
+}
+
+/** A marker would keep the manager from serving what is put back, and without its row nobody knows the cluster. */
+async function requireServable(before: Database): Promise<void> {
+  const tables = await before.tableNames();
+  const what = tables.includes(importMarkerTable)
+    ? `holds an import that nobody has checked (table ${importMarkerTable})`
+    : tables.includes('cluster') && (await readCluster(before.queries)) !== undefined
+      ? undefined
+      : 'has no cluster row';
+  if (what === undefined) return;
+  throw new EnclaveManagerError(
+    'import-pending',
+    `the replaced database "${before.name}" ${what}: it cannot serve as it is; nothing was changed`,
+    {
+      hint: 'Its rows are kept until restore cleanup. If you know what was changed in it, change it back in a database shell and run this again; otherwise read there what you need.',
     },
   );
 }

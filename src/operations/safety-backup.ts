@@ -2,11 +2,12 @@ import { EnclaveManagerError, toEnclaveManagerError } from '#errors/enclave-mana
 import type { OpenedKeyring } from '#keys/keyring.ts';
 import type { BackupId } from '#model/identifiers.ts';
 import { backUpUnderLease } from './create-backup.ts';
+import type { SwapNames } from '#ports/database.ts';
 import type { Host, OperationContext } from './context.ts';
 import type { Live } from './inspect-live.ts';
 
 /**
- * Backs up what a restore is about to replace; `null` where there is nothing. Where it is impossible the restore stops,
+ * Backs up what a restore is about to replace; `null` where there is nothing, or what never served. Where it is impossible the restore stops,
  * unless it was told to go on without.
  */
 export async function takeSafetyBackup(
@@ -16,7 +17,8 @@ export async function takeSafetyBackup(
   live: Live,
   what: string,
 ): Promise<BackupId | null> {
-  if (live.held === undefined || live.held.cluster.state === 'creating') return null;
+  if (live.content === 'rows') throw rowsWithoutCluster(host.server.liveName);
+  if (live.held === undefined || live.content !== 'cluster') return null;
   const { database, lease } = live.held;
   const { server, store, localState } = host;
   context.progress.note(`safety backup of ${what}`);
@@ -39,4 +41,28 @@ export async function takeSafetyBackup(
       },
     );
   }
+}
+
+/** Where the row of the cluster is gone, nothing says whose rows these are. */
+export function rowsWithoutCluster(liveName: string): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'damaged',
+    `no safety backup of "${liveName}" can be taken: it holds rows, and no cluster row`,
+    {
+      hint: 'Go on without one: --without-safety-backup. The replaced database is kept until restore cleanup either way.',
+    },
+  );
+}
+
+/** What says that it served nobody needs no safety backup; whether that is so, nobody can know. */
+export function noteWithoutBackup(
+  { progress }: OperationContext,
+  { content }: Live,
+  names: Pick<SwapNames, 'live' | 'before'>,
+): void {
+  if (content !== 'import' && content !== 'creating') return;
+  const what = content === 'import' ? 'an import that does not serve yet' : 'a cluster that was only begun';
+  progress.note(
+    `no safety backup of "${names.live}", which holds ${what}: it is kept as "${names.before}" until restore cleanup`,
+  );
 }

@@ -22,7 +22,7 @@ export interface RestoreRecord {
   readonly begunAt: Date;
   readonly endedAt: Date | null;
   readonly safetyBackupId: BackupId | null;
-  /** Name of the replaced database; `null` where there was none. */
+  /** Name of the replaced database; `null` where there was none, or it held nothing. */
   readonly beforeDatabase: string | null;
   readonly replacedIncarnation: Incarnation | null;
   readonly replacedAudit: AuditHead | null;

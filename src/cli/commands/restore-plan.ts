@@ -47,7 +47,14 @@ it read of the other backups, and always reads the manifest of this one.`,
         .object({
           location: z.string(),
           engine: z.string(),
-          live: z.object({ name: z.string(), sizeBytes: countSchema(z), clusterId: z.uuid().nullable() }).nullable(),
+          live: z
+            .object({
+              name: z.string(),
+              sizeBytes: countSchema(z),
+              clusterId: z.uuid().nullable(),
+              content: z.enum(['nothing', 'cluster', 'creating', 'import', 'rows']),
+            })
+            .nullable(),
           missingPrivileges: z.array(z.string()),
           freeBytes: countSchema(z).nullable(),
         })

@@ -10,6 +10,7 @@ import { backupIdSchema, countSchema, incarnationSchema } from '#cli/schemas.ts'
 import type { BackupId } from '#model/identifiers.ts';
 import type { AskedFreshness } from '#operations/hidden-backups.ts';
 import type { Repository } from '#operations/open-repository.ts';
+import type { RestoreResult } from '#operations/restore.ts';
 
 export const restoreRun = defineCommand({
   noun: 'restore',
@@ -17,8 +18,8 @@ export const restoreRun = defineCommand({
   summary: 'restore a backup and serve it in place of the live database',
   description: `Takes a safety backup of what is there, restores the backup into a new database beside the live one, checks every
 chunk and counts every row, and only then swaps the two in one step. A failure or a crash anywhere leaves either the old
-database serving or the new one complete. The replaced database is kept until "restore cleanup"; "restore rollback"
-puts it back.
+database serving or the new one complete. The replaced database is kept until "restore cleanup", unless it
+holds nothing; "restore rollback" puts it back. Rows without a cluster row are in no safety backup; it says so.
 
 Needs the repository, the key of this host and a database server; the embedded one is made where there is none, so on an
 empty machine the repository and the key suffice. Such a machine cannot know whether it is shown the newest backups: it
@@ -78,23 +79,31 @@ pause within a minute.`,
       result.beforeDatabase === null
         ? ''
         : `The replaced database is kept as ${result.beforeDatabase}: restore rollback, restore cleanup\n`;
-    const safety =
-      result.safetyBackupId === null ? '' : `What was there before is also in backup ${result.safetyBackupId}\n`;
     return (
       `${style.good('Restored')} ${style.bold(result.backupId)} in ${formatDuration(result.durationMs)}: ` +
-      `${counted(result.rows, 'row')} of ${counted(result.tables, 'table')}, counted and in place of the live database\n${safety}${kept}`
+      `${counted(result.rows, 'row')} of ${counted(result.tables, 'table')}, counted and in place of the live database\n${safety(result)}${kept}`
     );
   },
 });
+
+function safety({ safetyBackupId, beforeDatabase }: Pick<RestoreResult, 'safetyBackupId' | 'beforeDatabase'>): string {
+  if (safetyBackupId !== null) return `What was there before is also in backup ${safetyBackupId}\n`;
+  return beforeDatabase === null ? '' : 'What was there before is in no safety backup\n';
+}
 
 /** Shows the plan and asks; throws what stands in its way. Gives the backup that was shown. */
 async function showPlan(
   environment: Environment,
   choice: BackupId | 'latest',
-  { repository, trust }: { readonly repository: Repository; readonly trust: AskedTrust },
+  {
+    repository,
+    trust,
+    safetyBackup,
+  }: { readonly repository: Repository; readonly trust: AskedTrust; readonly safetyBackup: boolean },
 ): Promise<BackupId> {
   const { clusterKey, ...accepted } = trust;
-  const { plan, refusal } = await planOf(environment, choice, { create: true, repository, clusterKey, accepted });
+  const options = { create: true, repository, clusterKey, accepted, safetyBackup };
+  const { plan, refusal } = await planOf(environment, choice, options);
   const { output } = environment;
   if (refusal !== undefined) {
     output.showPlan(describePlan(plan));

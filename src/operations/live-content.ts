@@ -1,0 +1,51 @@
+import { sql } from 'kysely';
+import type { Database, DatabaseServer } from '#ports/database.ts';
+import { backedUpTables, loadMigrations } from '#store/migrations.ts';
+import { hasImport } from './find-import.ts';
+import { readLiveCluster } from './read-live-cluster.ts';
+
+/**
+ * What a restore finds in the live database. `nothing`: it may be dropped. `creating`: a cluster that was only begun.
+ * `rows`: some without a cluster, as where somebody deleted its row.
+ */
+export type LiveContent = 'nothing' | 'cluster' | 'creating' | 'import' | 'rows';
+
+/** Where there is no database it holds nothing. Throws `configuration` for one of something else. */
+export async function readLiveContent(server: DatabaseServer): Promise<LiveContent> {
+  if (await hasImport({ server })) return 'import';
+  const cluster = await readLiveCluster({ server });
+  if (cluster !== undefined) return cluster.state === 'ready' ? 'cluster' : 'creating';
+  return (await holdsRows(server)) ? 'rows' : 'nothing';
+}
+
+/** Whether the live database holds what its migrations did not put there. */
+export async function holdsRows(server: DatabaseServer): Promise<boolean> {
+  if ((await server.databaseIdentity(server.liveName)) === undefined) return false;
+  const database = server.open(server.liveName, { connections: 1 });
+  try {
+    return await hasRows(database);
+  } finally {
+    await database.close();
+  }
+}
+
+async function hasRows(database: Database): Promise<boolean> {
+  const tables = await database.tableNames();
+  // Rows may have been moved out of sight, to another schema.
+  const defined = await database.definitions();
+  if (defined.some(({ table }) => table !== null && !tables.includes(table))) return true;
+  const passing = neverBackedUp();
+  for (const table of tables.filter((each) => !passing.has(each))) {
+    const { rows } = await sql`SELECT 1 AS found FROM ${sql.id('public', table)} LIMIT 1`.execute(database.queries);
+    if (rows.length > 0) return true;
+  }
+  return false;
+}
+
+/** Tables of the present only; some begin with rows. */
+function neverBackedUp(): Set<string> {
+  const migrations = loadMigrations();
+  const passing = new Set(['schema_migrations', ...migrations.flatMap(({ createdTables }) => createdTables)]);
+  for (const table of backedUpTables(migrations.length)) passing.delete(table);
+  return passing;
+}
