@@ -80,7 +80,7 @@ export function judgeCondemned(
   const youngFor = (id: string): readonly string[] => (siblings.get(id) ?? []).filter((name) => !old.has(name));
   return (document, isPresent) => {
     if (!isOld(document)) return { deletable: [], waiting: [] };
-    const readGood = readGoodSince(document, catalog);
+    const readGood = readGoodSince(document, catalog, now);
     const facts = { kept, youngFor, wasReadGoodSince: (name: string) => readGood.has(name) };
     const unnamed = document.objects.filter((name) => isPresent(name) && !kept.isNamed(name));
     const deletable = unnamed.filter((name) => mayDelete(name, facts));
@@ -89,13 +89,20 @@ export function judgeCondemned(
   };
 }
 
-/** Objects read back after the record was made, for a backup that is listed. */
-function readGoodSince(record: StoredCondemned, { badObjects, backups, verifications }: Catalog): ReadonlySet<string> {
+/**
+ * Objects read back after the record was made, for a backup that is listed. When a reading was that the store dates later than
+ * now, nobody knows.
+ */
+function readGoodSince(
+  record: StoredCondemned,
+  { badObjects, backups, verifications }: Catalog,
+  now: Date,
+): ReadonlySet<string> {
   const objectsOf = new Map(backups.map(({ entry, objects }) => [entry.id, objects]));
   const good = new Set<string>();
   for (const { passed, modifiedAt, readingMs, backups: read, objects } of verifications) {
     const reading = { storedAtMs: modifiedAt.getTime(), readingMs };
-    if (!passed || !wasReadSince(reading, record.modifiedAt.getTime())) continue;
+    if (!passed || modifiedAt > now || !wasReadSince(reading, record.modifiedAt.getTime())) continue;
     if (!read.some((id) => objectsOf.has(id))) continue;
     const names = objects ?? read.flatMap((id) => (objectsOf.get(id) ?? []).map(({ name }) => name));
     for (const name of names) if (!badObjects.has(name)) good.add(name);

@@ -283,6 +283,15 @@ describe('prune', () => {
     expect(await pruneBy(made, { last: 1 })).toMatchObject({ deleted: { objects: 0 } });
     expect(chunkObjects(host)).toContain(bad);
 
+    // Nor does a time that has not come say that it was read since.
+    letTimePassBelow(objectFile(host, 'verifications'), -365 * 24 * hourMs);
+    expect(await pruneBy(made, { last: 1 })).toMatchObject({
+      deleted: { objects: 0 },
+      awaitingReadBack: { objects: 1 },
+    });
+    expect(chunkObjects(host)).toContain(bad);
+    letTimePassBelow(objectFile(host, 'verifications'), 365 * 24 * hourMs);
+
     // And the other way round: a clock that is behind makes nobody wait for ever.
     const behind = makeContext({ clock: { ...systemClock, now: () => new Date(Date.now() - 365 * 24 * hourMs) } });
     await verifyBackups(behind, repository, [healed.id]);
