@@ -329,6 +329,8 @@ SELECT table_name AS "table", concat_ws('…', '…', table_type, table_schema, 
 
 SELECT table_name AS name FROM information_schema.tables WHERE table_schema = '…' AND table_type = '…';
 
+SELECT table_name FROM information_schema.tables WHERE table_schema = '…';
+
 SELECT tablename AS "table", concat_ws('…', '…', indexname, replace(indexdef, concat('…', current_database(), '…'), '…')) AS text FROM pg_catalog.pg_indexes WHERE schemaname = '…';
 
 SELECT version() AS banner, current_setting('…') AS version, current_setting('…') AS "versionNumber";

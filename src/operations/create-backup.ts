@@ -6,7 +6,7 @@ import type { ObjectStore } from '#ports/object-store.ts';
 import type { Snapshot } from '#ports/database.ts';
 import type { Lease } from '#store/held-lease.ts';
 import { acquireLease } from '#store/leases.ts';
-import { appliedMigrations, checkMigrations, schemaVersion } from '#store/migrate.ts';
+import { appliedMigrations, checkMigrations, requireRecorded, schemaVersion } from '#store/migrate.ts';
 import { backedUpTables } from '#store/migrations.ts';
 import { BackupAge } from './backup-age.ts';
 import { completeKeyring } from './adopt-repository.ts';
@@ -184,6 +184,7 @@ async function streamSnapshot(
 
 /** The locks came after the version was read: a migration in between would make a backup that does not fit its own schema. */
 async function requireSchema({ database }: Cluster, expected: number): Promise<void> {
+  await requireRecorded(database.queries, `database "${database.name}"`);
   const now = await schemaVersion(database);
   if (now === expected) return;
   throw new EnclaveManagerError(

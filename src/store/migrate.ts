@@ -13,7 +13,7 @@ export interface MigrateResult {
 /**
  * Brings the schema forward to `to`, by default to the newest version; each migration in one transaction. Several
  * processes may do this at once. `beforeCommit` runs last in each of these transactions. `version-incompatible`: the
- * database has a migration that this program does not know, or knows with other contents.
+ * database has a migration that this program does not know, or knows with other contents. `damaged`: see `requireRecorded`.
  */
 export async function migrate(
   database: Database,
@@ -103,12 +103,47 @@ async function applyOnce(
   await lockMigrations(queries);
   const applied = checkApplied(await appliedMigrations(queries), known, place);
   if (applied.some((row) => row.version === migration.version)) return;
+  await requireRecorded(queries, place, known);
   for (const statement of splitStatements(migration.sql)) await sql.raw(statement).execute(queries);
   const { version, name, checksum } = migration;
   await tablesOf(queries)
     .insertInto('schema_migrations')
     .values({ version, name, checksum, applied_at: sql<Date>`now()` })
     .execute();
+}
+
+/**
+ * Throws `damaged` where a migration was applied whose row is gone: one before others, or one whose tables are there. Whoever
+ * believes the rows that are left would leave these tables out of a backup, or make them a second time.
+ */
+export async function requireRecorded(
+  queries: Queries,
+  place: string,
+  known: readonly Migration[] = loadMigrations(),
+): Promise<void> {
+  // The tables first: what another process applies meanwhile is recorded when the rows are read.
+  const { rows } = await sql<{ table_name: string }>`
+    SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`.execute(queries);
+  const present = new Set(rows.map((row) => row.table_name));
+  const recorded = new Set((await appliedMigrations(queries)).map(({ version }) => version));
+  const newest = Math.max(0, ...recorded);
+  const made = new Set(known.filter(({ version }) => recorded.has(version)).flatMap((each) => each.createdTables));
+  for (const { version, name, createdTables } of known.filter((each) => !recorded.has(each.version))) {
+    const table = createdTables.find((each) => present.has(each) && !made.has(each));
+    if (table !== undefined)
+      throw notRecorded(place, `migration ${version} (${name}), which made its table "${table}"`);
+    if (version < newest) throw notRecorded(place, `migration ${version} (${name}), and does migration ${newest}`);
+  }
+}
+
+function notRecorded(place: string, what: string): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'damaged',
+    `${place} does not record ${what}: rows of schema_migrations were deleted`,
+    {
+      hint: 'Find out who else writes to the database, and put the rows back, or restore a backup: restore run ID --without-safety-backup.',
+    },
+  );
 }
 
 /** Updates the sentinel besides locking it: whoever waited is then made to begin again and sees what was applied. */

@@ -308,6 +308,37 @@ describe('a backup that must not be listed', () => {
     expect(await listedBackups(host, cluster.keyring)).toEqual([]);
   });
 
+  const shorten = 'DELETE FROM schema_migrations WHERE version > 2';
+  const unrecorded = {
+    code: 'damaged',
+    exitCode: 20,
+    message: expect.stringMatching(/migration 3 .*table "users"/) as string,
+  };
+
+  it('is one that would leave out tables, because rows of schema_migrations were deleted', async () => {
+    const { context, cluster, host } = await makeCluster();
+    await addUsers(cluster.database, 3);
+    await cluster.database.runScript(shorten);
+    await expect(createBackup(context, cluster, { kind: 'manual' })).rejects.toMatchObject(unrecorded);
+    expect(await listedBackups(host, cluster.keyring)).toEqual([]);
+  });
+
+  it('is one before whose snapshot rows of schema_migrations were deleted', async () => {
+    const { context, cluster, host } = await makeCluster();
+    let deleted = 0;
+    const database: Cluster['database'] = {
+      ...cluster.database,
+      snapshot: async (tables) => {
+        await cluster.database.runScript(shorten);
+        deleted += 1;
+        return await cluster.database.snapshot(tables);
+      },
+    };
+    await expect(createBackup(context, { ...cluster, database }, { kind: 'manual' })).rejects.toMatchObject(unrecorded);
+    expect(deleted).toBe(1);
+    expect(await listedBackups(host, cluster.keyring)).toEqual([]);
+  });
+
   it('is one of a schema newer than this program', async () => {
     const { context, cluster, host } = await makeCluster();
     await sql`INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (99, 'future', 'x', now())`.execute(

@@ -282,4 +282,25 @@ describe('a restore that may not begin', () => {
     expect(await dumpDatabase(live.database)).toEqual(wanted);
     await live.database.close();
   });
+
+  it('stops where a safety backup would leave out tables, and what it replaces without one is not rolled back to', async () => {
+    const { context, host, cluster } = await makeCluster();
+    const { id } = await createBackup(context, cluster, { kind: 'manual' });
+    await addUsers(cluster.database, 50);
+    await cluster.database.runScript('DELETE FROM schema_migrations WHERE version > 2');
+    const unrecorded = { code: 'damaged', exitCode: 20, message: expect.stringContaining('table "users"') as string };
+
+    await expect(restore(context, host, confirmed)).rejects.toMatchObject({
+      ...unrecorded,
+      hint: expect.stringContaining('--without-safety-backup') as string,
+    });
+    expect((await readCatalog(host.store, cluster.keyring)).backups.map(({ entry }) => entry.id)).toEqual([id]);
+    const { beforeDatabase } = await restore(context, host, { ...confirmed, safetyBackup: false });
+    const restored = await reopen(makeContext(), host);
+    const plan = await planRollback(restored);
+    await expect(rollbackRestore(context, restored, plan)).rejects.toMatchObject(unrecorded);
+    const before = host.server.open(beforeDatabase!, { connections: 1 });
+    expect(await before.countRows('users')).toBe(50);
+    await before.close();
+  });
 });

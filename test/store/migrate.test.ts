@@ -57,6 +57,20 @@ describe('migrate', () => {
     expect(await schemaVersion(database)).toBe(newest + 1);
   });
 
+  it.each([
+    ['> 2', /migration 3 .*table "users"/],
+    ['= 7', /migration 7 .*and does migration/],
+    ['> 0', /migration 1 .*table "cluster"/],
+  ])('refuses a database whose records of migrations %s were deleted', async (which, message) => {
+    const { database } = await migratedDatabase();
+    await database.runScript(`DELETE FROM schema_migrations WHERE version ${which}`);
+    await expect(migrate(database)).rejects.toMatchObject({
+      code: 'damaged',
+      exitCode: 20,
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
   it('refuses to go to a version that it does not know', async () => {
     const { database } = await emptyDatabase();
     await expect(migrate(database, { to: newest + 1 })).rejects.toMatchObject({ code: 'version-incompatible' });
