@@ -19,11 +19,23 @@ export async function readLiveContent(server: DatabaseServer): Promise<LiveConte
 }
 
 /** Whether the live database holds what its migrations did not put there. */
-export async function holdsRows(server: DatabaseServer): Promise<boolean> {
+export const holdsRows = (server: DatabaseServer): Promise<boolean> => ofLive(server, hasRows);
+
+/** Whether a table of ours holds rows that backups have, whatever else is there. */
+export const holdsRowsOfCluster = (server: DatabaseServer): Promise<boolean> =>
+  ofLive(server, async (database) => {
+    const ours = new Set(backedUpTables(loadMigrations().length));
+    return await isAnyFilled(
+      database,
+      (await database.tableNames()).filter((table) => ours.has(table)),
+    );
+  });
+
+async function ofLive(server: DatabaseServer, ask: (database: Database) => Promise<boolean>): Promise<boolean> {
   if ((await server.databaseIdentity(server.liveName)) === undefined) return false;
   const database = server.open(server.liveName, { connections: 1 });
   try {
-    return await hasRows(database);
+    return await ask(database);
   } finally {
     await database.close();
   }
@@ -35,7 +47,14 @@ async function hasRows(database: Database): Promise<boolean> {
   const defined = await database.definitions();
   if (defined.some(({ table }) => table !== null && !tables.includes(table))) return true;
   const passing = neverBackedUp();
-  for (const table of tables.filter((each) => !passing.has(each))) {
+  return await isAnyFilled(
+    database,
+    tables.filter((table) => !passing.has(table)),
+  );
+}
+
+async function isAnyFilled(database: Database, tables: readonly string[]): Promise<boolean> {
+  for (const table of tables) {
     const { rows } = await sql`SELECT 1 AS found FROM ${sql.id('public', table)} LIMIT 1`.execute(database.queries);
     if (rows.length > 0) return true;
   }

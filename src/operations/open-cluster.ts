@@ -1,6 +1,7 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { KeyringDocument, OpenedKeyring } from '#keys/keyring.ts';
 import { withoutPeriod } from '#model/unknown.ts';
+import type { DatabaseServer } from '#ports/database.ts';
 import { readCluster, requirePlausible, type ClusterRow } from '#store/cluster.ts';
 import { isLifeSealed } from '#store/life-seal.ts';
 import { createCluster, finishCreation } from './create-cluster.ts';
@@ -9,7 +10,7 @@ import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
 import { finishSwap } from './finish-swap.ts';
 import { finishImport } from './finish-import.ts';
-import { holdsRows } from './live-content.ts';
+import { holdsRows, holdsRowsOfCluster } from './live-content.ts';
 import { migrateUnderLease } from './migrate-under-lease.ts';
 import { checkSchemaIsCurrent, openClusterKeyring } from './open-database-cluster.ts';
 import { readKeyringDocuments as readRepositoryDocuments } from './open-repository.ts';
@@ -28,7 +29,7 @@ export interface OpenedCluster {
  * What `serve` does at its start: opens the cluster of the live database, or creates one where the database is empty
  * and nothing lies in the repository.
  *
- * Throws `restore-needed` for an empty database beside a filled repository, `no-key` on a host that is not enrolled,
+ * Throws `restore-needed` for an empty database beside a filled repository, `damaged` where its tables hold rows without a cluster, `no-key` on a host that is not enrolled,
  * `repository-foreign`, `version-incompatible`, `sealing-unavailable`.
  */
 export async function openOrCreateCluster(context: OperationContext, host: Host): Promise<OpenedCluster> {
@@ -36,6 +37,7 @@ export async function openOrCreateCluster(context: OperationContext, host: Host)
   const row = await readLiveClusterOrImport(context, host);
   if (row === undefined) {
     await refuseFilledRepository(host);
+    await refuseFilledTables(host.server);
     const repository = host.store === undefined ? '' : ` and ${host.store.location}`;
     await refuseToBeginAnew(host.localState, `${host.server.location}${repository}`);
     return { cluster: await createCluster(context, host), outcome: 'created' };
@@ -173,6 +175,18 @@ async function refuseFilledRepository({ server, store }: Host): Promise<void> {
     `the database "${server.liveName}" ${what} while ${store.location} is not${rows ? ' empty' : ''}; nothing was created`,
     {
       hint: `See what can be restored, then restore it:\n  enclave-manager restore plan latest\n  enclave-manager restore run latest${option}`,
+    },
+  );
+}
+
+/** New keys among the rows of another cluster would make both unreadable. */
+async function refuseFilledTables(server: DatabaseServer): Promise<void> {
+  if (!(await holdsRowsOfCluster(server))) return;
+  throw new EnclaveManagerError(
+    'damaged',
+    `the database "${server.liveName}" at ${server.location} holds rows, and no cluster row; nothing was created`,
+    {
+      hint: 'Put the row back, or name the repository of that cluster (ENCLAVE_MANAGER_REPOSITORY) and restore a backup: restore run latest --without-safety-backup. Where the rows are not needed, give the manager an empty database.',
     },
   );
 }

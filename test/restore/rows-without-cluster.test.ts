@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { createBackup } from '#operations/create-backup.ts';
+import { openOrCreateCluster } from '#operations/open-cluster.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { restore } from '#operations/restore.ts';
 import { rollbackRestore } from '#operations/rollback-restore.ts';
@@ -9,7 +11,7 @@ import type { Database } from '#ports/database.ts';
 import { migrate } from '#store/migrate.ts';
 import { Scene } from '../attacks/stage.ts';
 import { makeCluster, type TestCluster } from '../fixtures/cluster.ts';
-import { makeContext, type TestHost } from '../fixtures/host.ts';
+import { makeContext, temporaryDirectory, type TestHost } from '../fixtures/host.ts';
 import { confirmed, reopen } from '../fixtures/restoring.ts';
 import { addSettings } from '../fixtures/rows.ts';
 
@@ -72,6 +74,19 @@ describe('a live database whose cluster row is gone', () => {
     });
     await scene.succeed('restore', 'rollback', '--yes');
     expect(await settingsIn(host, host.server.liveName)).toBe(7);
+  });
+
+  it('gets no new cluster where no repository shows that there was one', async () => {
+    const { host, cluster } = await writtenSince();
+    await cluster.database.runScript('DELETE FROM cluster');
+    await cluster.database.close();
+    const forgetful = { ...host, store: undefined, localState: openLocalState(temporaryDirectory()) };
+    await expect(openOrCreateCluster(makeContext(), forgetful)).rejects.toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining(withoutRow),
+    });
+    expect(await settingsIn(host, host.server.liveName)).toBe(7);
+    expect(await settingsIn(host, host.server.liveName, 'cluster')).toBe(0);
   });
 
   it.each([
