@@ -1,6 +1,7 @@
 import { EnclaveManagerError, isEnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Incarnation } from '#model/backup.ts';
 import { timedId, type BackupId } from '#model/identifiers.ts';
+import { epochsUncompared } from '#model/uncompared-epochs.ts';
 import type { Database } from '#ports/database.ts';
 import type { NodeState } from '#ports/local-state.ts';
 import { readCluster } from '#store/cluster.ts';
@@ -16,7 +17,7 @@ import { compareImport } from './compare-import.ts';
 import { requireCurrentKeys } from './current-keys.ts';
 import { operationLease, type Host, type OperationContext } from './context.ts';
 import { holdToMemory } from './hold-to-memory.ts';
-import { epochsUncompared, type ImportCheck } from './import-check.ts';
+import type { ImportCheck } from './import-check.ts';
 import { checkImportTrust, refuseDifferences, type ImportTrust } from './judge-import.ts';
 import { openImport, type OpenedImport } from './open-import.ts';
 import { keyringPastMemory } from './past-memory.ts';

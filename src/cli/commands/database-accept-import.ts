@@ -5,8 +5,9 @@ import { failuresOfOpening } from '#cli/failures.ts';
 import { formatFields } from '#cli/output/table.ts';
 import { counted, formatTime } from '#cli/output/units.ts';
 import { backupIdSchema, countSchema, fingerprintSchema, incarnationSchema } from '#cli/schemas.ts';
+import { epochsUncompared } from '#model/uncompared-epochs.ts';
 import type { UnprovedDatabase } from '#operations/accept-database.ts';
-import { epochsUncompared, type ImportCheck } from '#operations/import-check.ts';
+import type { ImportCheck } from '#operations/import-check.ts';
 import type { OpenedImport } from '#operations/open-import.ts';
 
 export const databaseAcceptImport = defineCommand({
