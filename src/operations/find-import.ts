@@ -4,6 +4,7 @@ import type { BackupSummary } from '#model/backup.ts';
 import type { Database, DatabaseServer } from '#ports/database.ts';
 import { readLifeMark } from '#store/life-seal.ts';
 import { hasImportMarker, importMarkerStamp, readImportMarker, type ImportMarkerState } from '#store/import-marker.ts';
+import { askLive } from './ask-live.ts';
 
 /** An export that was replayed into the live database and does not serve yet. */
 export interface FoundImport {
@@ -15,49 +16,25 @@ export interface FoundImport {
 
 /** `undefined` where there is no live database, or no import in it. */
 export async function findImport(server: DatabaseServer): Promise<FoundImport | undefined> {
-  if ((await server.databaseIdentity(server.liveName)) === undefined) return undefined;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
-    return await describeImport(database);
-  } finally {
-    await database.close();
-  }
+  return await askLive(server, describeImport);
 }
 
 /** The same question without reading it. */
 export async function hasImport({ server }: { readonly server: DatabaseServer }): Promise<boolean> {
-  if ((await server.databaseIdentity(server.liveName)) === undefined) return false;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
-    return await hasImportMarker(database);
-  } finally {
-    await database.close();
-  }
+  return (await askLive(server, hasImportMarker)) ?? false;
 }
 
 /** Another one whenever there is something new to look at; `undefined` where there is no import. */
 export async function findImportStamp(server: DatabaseServer): Promise<string | undefined> {
-  const identity = await server.databaseIdentity(server.liveName);
-  if (identity === undefined) return undefined;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
+  return await askLive(server, async (database, identity) => {
     const stamp = await importMarkerStamp(database);
     return stamp && `${identity} ${stamp}`;
-  } finally {
-    await database.close();
-  }
+  });
 }
 
 /** The same, and where there is no import whatever says that the live database may serve. */
 export async function findLiveStamp(server: DatabaseServer): Promise<string | undefined> {
-  const stamp = await findImportStamp(server);
-  if (stamp !== undefined || (await server.databaseIdentity(server.liveName)) === undefined) return stamp;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
-    return await readLifeMark(database);
-  } finally {
-    await database.close();
-  }
+  return (await findImportStamp(server)) ?? (await askLive(server, readLifeMark));
 }
 
 async function describeImport(database: Database): Promise<FoundImport | undefined> {

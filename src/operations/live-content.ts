@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
+import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import type { Database, DatabaseServer } from '#ports/database.ts';
 import { backedUpTables, loadMigrations } from '#store/migrations.ts';
+import { askLive } from './ask-live.ts';
 import { hasImport } from './find-import.ts';
 import { readLiveCluster } from './read-live-cluster.ts';
 
@@ -19,26 +21,29 @@ export async function readLiveContent(server: DatabaseServer): Promise<LiveConte
 }
 
 /** Whether the live database holds what its migrations did not put there. */
-export const holdsRows = (server: DatabaseServer): Promise<boolean> => ofLive(server, hasRows);
+export const holdsRows = async (server: DatabaseServer): Promise<boolean> => (await askLive(server, hasRows)) ?? false;
 
 /** Whether a table of ours holds rows that backups have, whatever else is there. */
-export const holdsRowsOfCluster = (server: DatabaseServer): Promise<boolean> =>
-  ofLive(server, async (database) => {
-    const ours = new Set(backedUpTables(loadMigrations().length));
-    return await isAnyFilled(
-      database,
-      (await database.tableNames()).filter((table) => ours.has(table)),
-    );
-  });
+export const holdsRowsOfCluster = async (server: DatabaseServer): Promise<boolean> =>
+  (await askLive(server, hasRowsOfCluster)) ?? false;
 
-async function ofLive(server: DatabaseServer, ask: (database: Database) => Promise<boolean>): Promise<boolean> {
-  if ((await server.databaseIdentity(server.liveName)) === undefined) return false;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
-    return await ask(database);
-  } finally {
-    await database.close();
-  }
+/** Where the row of the cluster is gone, nothing says whose rows these are. */
+export function rowsWithoutCluster(liveName: string): EnclaveManagerError {
+  return new EnclaveManagerError(
+    'damaged',
+    `no safety backup of "${liveName}" can be taken: it holds rows, and no cluster row`,
+    {
+      hint: 'Go on without one: --without-safety-backup. The replaced database is kept until restore cleanup either way.',
+    },
+  );
+}
+
+async function hasRowsOfCluster(database: Database): Promise<boolean> {
+  const ours = new Set(backedUpTables(loadMigrations().length));
+  return await isAnyFilled(
+    database,
+    (await database.tableNames()).filter((table) => ours.has(table)),
+  );
 }
 
 async function hasRows(database: Database): Promise<boolean> {

@@ -1,14 +1,10 @@
 import type { DatabaseServer } from '#ports/database.ts';
 import { readMaintenance, type Maintenance } from '#store/maintenance.ts';
+import { askLive } from './ask-live.ts';
 
 /** The maintenance of the live database, for who has not opened its cluster yet; `undefined` also where there is no database. */
 export async function readLiveMaintenance(server: DatabaseServer): Promise<Maintenance | undefined> {
-  if ((await server.databaseIdentity(server.liveName)) === undefined) return undefined;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
-    if (!(await database.tableNames()).includes('maintenance')) return undefined;
-    return await readMaintenance(database.queries);
-  } finally {
-    await database.close();
-  }
+  return await askLive(server, async (database) =>
+    (await database.tableNames()).includes('maintenance') ? await readMaintenance(database.queries) : undefined,
+  );
 }

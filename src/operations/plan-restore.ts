@@ -153,8 +153,9 @@ async function describeServer(server: DatabaseServer): Promise<PlannedServer> {
   // Like an import, a cluster that was only begun serves nobody, and is in nobody's way.
   const cluster = content === 'cluster' ? await readLiveCluster({ server }) : undefined;
   const clusterId = cluster?.clusterId ?? null;
-  const sizeBytes = await server.databaseSizeBytes(liveName);
-  const live = exists ? { name: liveName, sizeBytes, clusterId, content } : null;
+  const live = exists
+    ? { name: liveName, sizeBytes: await server.databaseSizeBytes(liveName), clusterId, content }
+    : null;
   return {
     location,
     engine: `${engine} ${version}`,

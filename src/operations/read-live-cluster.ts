@@ -1,6 +1,7 @@
 import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { readCluster, type ClusterRow } from '#store/cluster.ts';
 import { importMarkerTable } from '#store/import-marker.ts';
+import { askLive } from './ask-live.ts';
 import type { Host } from './context.ts';
 import { importPending } from './find-import.ts';
 
@@ -9,9 +10,7 @@ import { importPending } from './find-import.ts';
  * `import-pending` where the rows are those of an export that nobody has checked.
  */
 export async function readLiveCluster({ server }: Pick<Host, 'server'>): Promise<ClusterRow | undefined> {
-  if ((await server.databaseIdentity(server.liveName)) === undefined) return undefined;
-  const database = server.open(server.liveName, { connections: 1 });
-  try {
+  return await askLive(server, async (database) => {
     const tables = await database.tableNames();
     if (tables.includes(importMarkerTable)) throw await importPending(database, server);
     if (tables.includes('cluster')) return await readCluster(database.queries);
@@ -23,7 +22,5 @@ export async function readLiveCluster({ server }: Pick<Host, 'server'>): Promise
         hint: 'Give Enclave Manager a database of its own in ENCLAVE_MANAGER_DATABASE_URL.',
       },
     );
-  } finally {
-    await database.close();
-  }
+  });
 }

@@ -2,8 +2,8 @@ import { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { unknownBecause, withoutPeriod } from '#model/unknown.ts';
 import { newerSchema } from './load-backup.ts';
 import { missingBackups, restoreWithoutThem, type AskedFreshness } from './hidden-backups.ts';
+import { rowsWithoutCluster } from './live-content.ts';
 import type { PlannedServer, RestorePlan } from './restore-plan.ts';
-import { rowsWithoutCluster } from './safety-backup.ts';
 
 /** Why a restore would not begin: a sentence, and what it ends with. */
 export interface Obstacle {

@@ -5,6 +5,7 @@ import { backUpUnderLease } from './create-backup.ts';
 import type { SwapNames } from '#ports/database.ts';
 import type { Host, OperationContext } from './context.ts';
 import type { Live } from './inspect-live.ts';
+import { rowsWithoutCluster } from './live-content.ts';
 
 /**
  * Backs up what a restore is about to replace; `null` where there is nothing, or what never served. Where it is impossible the restore stops,
@@ -41,17 +42,6 @@ export async function takeSafetyBackup(
       },
     );
   }
-}
-
-/** Where the row of the cluster is gone, nothing says whose rows these are. */
-export function rowsWithoutCluster(liveName: string): EnclaveManagerError {
-  return new EnclaveManagerError(
-    'damaged',
-    `no safety backup of "${liveName}" can be taken: it holds rows, and no cluster row`,
-    {
-      hint: 'Go on without one: --without-safety-backup. The replaced database is kept until restore cleanup either way.',
-    },
-  );
 }
 
 /** What says that it served nobody needs no safety backup; whether that is so, nobody can know. */
