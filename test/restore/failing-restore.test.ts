@@ -146,7 +146,8 @@ describe('a restore whose database fails', () => {
         return {
           close: () => writer.close(),
           load: async (table, columns, rows) => {
-            if (table !== 'settings') return await writer.load(table, columns, rows);
+            // The rows may lie in two chunks: where they are cut depends on a key that is new in each cluster.
+            if (table !== 'settings' || lost > 0) return await writer.load(table, columns, rows);
             lost += 1;
             return (
               1 + (await writer.load(table, columns, rows.subarray(0, Buffer.from(rows).lastIndexOf(0x0a, -2) + 1)))
