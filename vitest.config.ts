@@ -31,6 +31,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     teardownTimeout: 30_000,
+    expect: { poll: { timeout: 60_000 } },
     // Processes, because tests change umask, signal handlers and working directory.
     pool: 'forks',
     maxWorkers: 2,
