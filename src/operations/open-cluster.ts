@@ -4,7 +4,7 @@ import { withoutPeriod } from '#model/unknown.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import { readCluster, requirePlausible, type ClusterRow } from '#store/cluster.ts';
 import { isLifeSealed } from '#store/life-seal.ts';
-import { createCluster, finishCreation } from './create-cluster.ts';
+import { createCluster, createdMeanwhile, finishCreation } from './create-cluster.ts';
 import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
 import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
@@ -36,8 +36,7 @@ export async function openOrCreateCluster(context: OperationContext, host: Host)
   await finishSwap(context, host.server);
   const row = await readLiveClusterOrImport(context, host);
   if (row === undefined) {
-    await refuseFilledRepository(host);
-    await refuseFilledTables(host.server);
+    await refuseWhatIsThere(host);
     const repository = host.store === undefined ? '' : ` and ${host.store.location}`;
     await refuseToBeginAnew(host.localState, `${host.server.location}${repository}`);
     return { cluster: await createCluster(context, host), outcome: 'created' };
@@ -162,6 +161,17 @@ async function readLiveClusterOrImport(context: OperationContext, host: Host): P
       context.progress.note(`the replayed export of backup ${finished.backupId} ${how}, and serves from now on`);
     }
     return row;
+  }
+}
+
+/** What is there may be what another manager created since we looked: it is not told as a loss then. */
+async function refuseWhatIsThere(host: Host): Promise<void> {
+  try {
+    await refuseFilledRepository(host);
+    await refuseFilledTables(host.server);
+  } catch (error) {
+    if ((await readLiveCluster(host)) !== undefined) throw createdMeanwhile(host.server);
+    throw error;
   }
 }
 

@@ -100,7 +100,7 @@ export function databaseSwapContract(scope: ContractScope): void {
         }
       };
       const clients = Array.from({ length: 8 }, client);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await eventually(async () => expect([...seen]).toEqual(['old']));
       await scope.server.swap({ live, staging, before, expectedLive: await scope.server.databaseIdentity(live) });
       await eventually(async () => expect([...seen]).toEqual(['old', 'new']));
       over = true;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { runCommand, runJson, startCommand, type CommandOptions, type StartedCommand } from '../fixtures/command.ts';
+import { freePort } from '../fixtures/free-port.ts';
 import { temporaryDirectory } from '../fixtures/host.ts';
 import { freshDatabaseName, startTestServer } from '../fixtures/postgresql.ts';
 
@@ -127,7 +128,7 @@ describe('several hosts', { timeout: 240_000 }, () => {
       1,
       { lastBackup: { id }, findings: expect.arrayContaining([expect.objectContaining({ code: 'superseded' })]) },
     ]);
-    const listen = '127.0.0.1:18090';
+    const listen = `127.0.0.1:${await freePort()}`;
     const old = serveOn(dataDirectory, { ...env, ENCLAVE_MANAGER_LISTEN: listen });
     await old.saw(/Stop with Ctrl-C/);
     const readiness = async () =>
@@ -147,7 +148,7 @@ describe('several hosts', { timeout: 240_000 }, () => {
     await made.saw(/Stop with Ctrl-C/);
     await stop(made);
     await drop();
-    const listen = '127.0.0.1:18089';
+    const listen = `127.0.0.1:${await freePort()}`;
     const waiting = serveOn(dataDirectory, { ...env, ENCLAVE_MANAGER_LISTEN: listen });
     await waiting.saw(/Waiting until it is restored/);
     const readiness = await fetch(`http://${listen}/readyz`);
@@ -171,7 +172,7 @@ describe('several hosts', { timeout: 240_000 }, () => {
     await serve.saw(/Stop with Ctrl-C/);
     const url = new URL(env['ENCLAVE_MANAGER_DATABASE_URL']!.replace('@/', '@localhost/'));
     const socketLink = join(temporaryDirectory(), 's');
-    const [dataDirectory, listen] = [temporaryDirectory(), '127.0.0.1:18090'];
+    const [dataDirectory, listen] = [temporaryDirectory(), `127.0.0.1:${await freePort()}`];
     const second = {
       ...env,
       ENCLAVE_MANAGER_NODE_NAME: 'host-b',

@@ -158,6 +158,8 @@ describe('a command that is interrupted', { timeout: 120_000 }, () => {
   it('while it waits for a server to pause lets that one serve on', async () => {
     const before = await everything();
     serve.child.kill('SIGSTOP');
+    // It may take longer than a registration lasts until the restore asks who serves.
+    await live.runScript(`UPDATE servers SET expires_at = now() + INTERVAL '60 seconds'`);
     const args = ['restore', 'run', backupId, '--yes', '--without-safety-backup'];
     const result = await interrupt(args, 'SIGINT', async () => (await readMaintenance(live.queries)) !== undefined);
     expect(result).toMatchObject({ exitCode: 130, stdout: '' });

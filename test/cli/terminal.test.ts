@@ -28,12 +28,13 @@ function onTerminal(command: string, { columns = 100, env = {} } = {}): StartedC
 
 const type = ({ child }: StartedCommand, keys: string): void => void child.stdin!.write(keys);
 /** The server's process that the rows come from, once some have come. */
-async function untilCopying(): Promise<number> {
-  for (;;) {
+async function untilCopying({ child }: StartedCommand): Promise<number> {
+  while (child.exitCode === null) {
     const { rows } = await sql<{ pid: number }>`SELECT pid FROM pg_stat_progress_copy
       WHERE command = 'COPY TO' AND tuples_processed > 100`.execute(live.queries);
     if (rows[0] !== undefined) return rows[0].pid;
   }
+  throw new Error('the backup ended before it was seen to read rows');
 }
 
 const listed = (): string[] => readdirSync(join(data, 'backups/backups'));
@@ -41,7 +42,7 @@ const listed = (): string[] => readdirSync(join(data, 'backups/backups'));
 let server: DatabaseServer;
 let live: Database;
 
-describe('on a terminal', { timeout: 60_000 }, () => {
+describe('on a terminal', { timeout: 240_000 }, () => {
   beforeAll(async () => {
     if (!existsSync(script)) return;
     await startCommand(['serve'], { ...options, runMs: 300_000 }).saw(/Stop with Ctrl-C/);
@@ -65,7 +66,7 @@ describe('on a terminal', { timeout: 60_000 }, () => {
     const backup = onTerminal('backup create');
     await backup.saw(/reading rows {2}\[/);
     // A rate takes half a second to be one: for so long the server reads no further.
-    const reader = await untilCopying();
+    const reader = await untilCopying(backup);
     process.kill(reader, 'SIGSTOP');
     await sleep(700);
     process.kill(reader, 'SIGCONT');

@@ -122,7 +122,8 @@ describe('the manager as process 1, on a read-only root, without any right', { t
     await container.saw(/it is up at/);
     // Their parent ends before them, so they become children of process 1.
     const orphans = container.exec('sh', '-c', 'for each in 1 2 3; do sleep 600 >&- 2>&- & echo $!; done').stdout;
-    expect(container.processes().filter((line) => line === 'S sleep')).toHaveLength(3);
+    const sleeping = (): string[] => container.processes().filter((line) => line === 'S sleep');
+    await expect.poll(sleeping, { interval: 200 }).toHaveLength(3);
     expect(container.exec('bash', '-c', 'kill -TERM "$@"', 'kill', ...orphans.trim().split('\n')).status).toBe(0);
     const remains = (): string[] =>
       container.processes().filter((line) => line.startsWith('Z') || line.endsWith('sleep'));

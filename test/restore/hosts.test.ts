@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { EnclaveManagerError } from '#errors/enclave-manager-error.ts';
 import { openRowWriter } from '#adapters/postgresql/row-writer.ts';
@@ -6,7 +7,7 @@ import type { Cluster } from '#operations/context.ts';
 import { admitJoinRequests } from '#operations/admit-node.ts';
 import { enrolNode, inviteNode } from '#operations/enrol-node.ts';
 import { openRepository } from '#operations/open-repository.ts';
-import { openOrCreateCluster } from '#operations/open-cluster.ts';
+import { openOrCreateCluster, type OpenedCluster } from '#operations/open-cluster.ts';
 import { readCatalog } from '#operations/read-catalog.ts';
 import { restore } from '#operations/restore.ts';
 import { formatToken, parseToken } from '#keys/join-token.ts';
@@ -86,6 +87,34 @@ describe('two managers that start on one empty database', () => {
     expect(keyring.membership.nodes).toMatchObject([{ name: hosts[winner]!.node.name }]);
     for (const host of hosts) await host.server.close();
   });
+
+  it.each(['the same repository', 'a repository of its own'])(
+    'do not take what the other has just created for what is left of a lost cluster, with %s',
+    async (which) => {
+      const liveName = freshDatabaseName();
+      const first = await makeHost({ name: 'host-a', liveName });
+      const repository = which === 'the same repository' ? join(first.directory, 'backups') : undefined;
+      const second = await makeHost({ name: 'host-b', liveName, ...(repository && { repository }) });
+      let created: OpenedCluster | undefined;
+      // The second has seen the database empty when it first looks into its repository.
+      const inDirectory = second.store;
+      const late = storeWith(second.store, {
+        list: async function* (prefix) {
+          created ??= await openOrCreateCluster(makeContext(), first);
+          yield* inDirectory.list(prefix);
+        },
+      });
+
+      await expect(openOrCreateCluster(makeContext(), { ...second, store: late })).rejects.toMatchObject({
+        code: 'lease-held',
+        message: expect.stringContaining('another manager created a cluster'),
+      });
+
+      expect(created?.outcome).toBe('created');
+      await created?.cluster.database.close();
+      for (const host of [first, second]) await host.server.close();
+    },
+  );
 });
 
 describe('two managers that answer at once', () => {

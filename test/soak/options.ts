@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { Tally } from './tally.ts';
 
 export interface SoakOptions {
   readonly seed: string;
@@ -7,8 +8,8 @@ export interface SoakOptions {
   readonly operations: number;
   /** Operations of one cluster's life; then everything is restored and compared, and another cluster begins. */
   readonly operationsPerRound: number;
-  /** Ends when everything was done at least once. */
-  readonly untilAllDone: boolean;
+  /** Ends when this holds of what was done. */
+  readonly isEnough: (tally: Tally) => boolean;
   /** Plays this round alone. */
   readonly round: number | undefined;
   /** Plays a round up to this operation, included. */
@@ -42,7 +43,7 @@ export function parseOptions(args: readonly string[], newSeed: () => string): So
     minutes: number('minutes', values.minutes) ?? 10,
     operations: number('operations', values.operations) ?? Infinity,
     operationsPerRound: number('operations-per-round', values['operations-per-round']) ?? 60,
-    untilAllDone: false,
+    isEnough: () => false,
     round: number('round', values.round),
     until: number('until', values.until) ?? Infinity,
     directory: values.directory,

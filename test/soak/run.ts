@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSharedServer } from './database-place.ts';
 import { Journal } from './journal.ts';
-import { allDone, unavailableOperations } from './operations/operations.ts';
+import { unavailableOperations } from './operations/operations.ts';
 import type { SoakOptions } from './options.ts';
 import { playRound, RoundFailed } from './round.ts';
 import { Tally } from './tally.ts';
@@ -41,10 +41,7 @@ export async function soak(options: SoakOptions, report: (line: string) => void)
         journal,
         tally,
         operations: Math.min(options.operationsPerRound, options.until),
-        goOn: () =>
-          !(options.untilAllDone && allDone(tally)) &&
-          done() < options.operations &&
-          (single || minutes() < options.minutes),
+        goOn: () => !options.isEnough(tally) && done() < options.operations && (single || minutes() < options.minutes),
         report,
       });
       if (single || minutes() >= options.minutes || done() >= options.operations) break;

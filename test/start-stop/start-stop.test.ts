@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -123,12 +123,16 @@ describe('a manager', { timeout: 120_000 }, () => {
   });
 
   it('that is still stopping is waited for by the next', async () => {
-    const { child } = await manager();
+    const { child, managerId } = await manager();
     running = undefined;
     await useDatabase();
     process.kill(-child.pid!, 'SIGINT');
+    await expect.poll(() => readFileSync(join(data, 'state/owner.lock.holder'), 'utf8')).toContain('stopping');
+    // However slowly the next one starts, it finds this one.
+    process.kill(managerId, 'SIGSTOP');
     const next = beginStart(data);
     await next.saw(/in use by process \d+ \(serve, stopping\); waiting for its end/);
+    process.kill(managerId, 'SIGCONT');
     await next.saw(/found its state[^]*Stop with Ctrl-C/);
     next.child.kill('SIGTERM');
     await expectEnd(next, data);
@@ -136,9 +140,10 @@ describe('a manager', { timeout: 120_000 }, () => {
   });
 
   it('ends at once on a second, later Ctrl-C, and leaves no process', async () => {
-    const { child } = await manager();
+    const { child, saw } = await manager();
     await useDatabase();
     process.kill(-child.pid!, 'SIGINT');
+    await saw(/ stopping$/m);
     await sleep(700);
     process.kill(-child.pid!, 'SIGINT');
     await expectEnded(130);

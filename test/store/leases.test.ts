@@ -104,8 +104,8 @@ describe('acquireLease', () => {
 describe('a held lease', () => {
   it('outlives its time because it is renewed', async () => {
     const { database, another } = await clusterDatabase();
-    const lease = await acquire(database, 'host-a', 2000);
-    await sleep(3000);
+    const lease = await acquire(database, 'host-a', 6000);
+    await sleep(9000);
     expect(await lease.assertHeld()).toBeUndefined();
     await expect(acquire(another(), 'host-b')).rejects.toMatchObject({ code: 'lease-held' });
   });
