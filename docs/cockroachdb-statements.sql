@@ -407,6 +407,8 @@ select "position", "hash" from "audit_events" where "position" < $1 order by "po
 
 select "seal" from "life_seals" where octet_length(seal) <= 256 limit $1;
 
+select "server_id", "node_id", "host", "process_id", "address", "product_version", "started_at", "heartbeat_at", "acknowledged_maintenance_id" from "servers" where "expires_at" > clock_timestamp() and "started_at" >= $1 and "started_at" <= $2 and "heartbeat_at" >= $3 and "heartbeat_at" <= $4 and "process_id" >= $5 and "process_id" <= $6 order by "started_at", "server_id";
+
 select "singleton" from "maintenance" for share;
 
 select "version" from "schema_migrations" where "version" = $1 for update;
@@ -442,8 +444,6 @@ select * from "operation_runs" where "kind" = $1 and "outcome" = $2 and "began_a
 select * from "restores" where "restore_id" = $1;
 
 select * from "restores" where ("backup_sequence" is null or "backup_sequence" <= $1) and ("incarnation_number" is null or "incarnation_number" <= $2) and ("replaced_incarnation_number" is null or "replaced_incarnation_number" <= $3) and ("replaced_audit_position" is null or "replaced_audit_position" <= $4) order by "restore_id" desc;
-
-select * from "servers" where "expires_at" > clock_timestamp() and "process_id" >= $1 and "process_id" <= $2 order by "started_at", "server_id";
 
 select distinct "membership_number" from "nodes" where "membership_number" <= $1 order by "membership_number" desc limit $2;
 

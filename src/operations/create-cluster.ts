@@ -52,7 +52,7 @@ async function createLive(server: DatabaseServer): Promise<void> {
   }
 }
 
-export function createdMeanwhile({ liveName, location }: DatabaseServer): EnclaveManagerError {
+function createdMeanwhile({ liveName, location }: DatabaseServer): EnclaveManagerError {
   return new EnclaveManagerError(
     'lease-held',
     `another manager created a cluster in the database "${liveName}" at ${location} at the same moment`,

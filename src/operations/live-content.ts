@@ -40,27 +40,42 @@ export function rowsWithoutCluster(liveName: string): EnclaveManagerError {
 
 async function hasRowsOfCluster(database: Database): Promise<boolean> {
   const ours = new Set(backedUpTables(loadMigrations().length));
-  return await isAnyFilled(
-    database,
-    (await database.tableNames()).filter((table) => ours.has(table)),
-  );
+  return await isAnyFilled(database, (await database.tableNames()).filter((table) => ours.has(table)).map(inPublic));
 }
 
 async function hasRows(database: Database): Promise<boolean> {
-  const tables = await database.tableNames();
-  // Rows may have been moved out of sight, to another schema.
-  const defined = await database.definitions();
-  if (defined.some(({ table }) => table !== null && !tables.includes(table))) return true;
   const passing = neverBackedUp();
-  return await isAnyFilled(
-    database,
-    tables.filter((table) => !passing.has(table)),
-  );
+  const tables = (await database.tableNames()).filter((table) => !passing.has(table));
+  if (await isAnyFilled(database, tables.map(inPublic))) return true;
+  return database.connection.engine === 'postgresql' && (await hasRowsOutOfSight(database));
 }
 
-async function isAnyFilled(database: Database, tables: readonly string[]): Promise<boolean> {
-  for (const table of tables) {
-    const { rows } = await sql`SELECT 1 AS found FROM ${sql.id('public', table)} LIMIT 1`.execute(database.queries);
+/** Rows may have been moved to another schema. What an extension brings there is none of ours. */
+async function hasRowsOutOfSight(database: Database): Promise<boolean> {
+  const { rows } = await sql<QualifiedName & { readable: boolean }>`
+    SELECT n.nspname AS schema, c.relname AS name,
+           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('public', 'information_schema')
+       AND n.nspname !~ '^pg_(catalog$|toast|temp)'
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`.execute(
+    database.queries,
+  );
+  if (rows.some(({ readable }) => !readable)) return true;
+  return await isAnyFilled(database, rows);
+}
+
+interface QualifiedName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+const inPublic = (name: string): QualifiedName => ({ schema: 'public', name });
+
+async function isAnyFilled(database: Database, tables: readonly QualifiedName[]): Promise<boolean> {
+  for (const { schema, name } of tables) {
+    const { rows } = await sql`SELECT 1 AS found FROM ${sql.id(schema, name)} LIMIT 1`.execute(database.queries);
     if (rows.length > 0) return true;
   }
   return false;

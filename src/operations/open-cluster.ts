@@ -4,7 +4,7 @@ import { withoutPeriod } from '#model/unknown.ts';
 import type { DatabaseServer } from '#ports/database.ts';
 import { readCluster, requirePlausible, type ClusterRow } from '#store/cluster.ts';
 import { isLifeSealed } from '#store/life-seal.ts';
-import { createCluster, createdMeanwhile, finishCreation } from './create-cluster.ts';
+import { createCluster, finishCreation } from './create-cluster.ts';
 import { operationLease, type Cluster, type Host, type OperationContext } from './context.ts';
 import { holdToMemory, refuseToBeginAnew } from './hold-to-memory.ts';
 import { adoptOrCheckRepository, isEmptyRepository } from './adopt-repository.ts';
@@ -34,9 +34,8 @@ export interface OpenedCluster {
  */
 export async function openOrCreateCluster(context: OperationContext, host: Host): Promise<OpenedCluster> {
   await finishSwap(context, host.server);
-  const row = await readLiveClusterOrImport(context, host);
+  const row = (await readLiveClusterOrImport(context, host)) ?? (await refuseWhatIsThere(host));
   if (row === undefined) {
-    await refuseWhatIsThere(host);
     const repository = host.store === undefined ? '' : ` and ${host.store.location}`;
     await refuseToBeginAnew(host.localState, `${host.server.location}${repository}`);
     return { cluster: await createCluster(context, host), outcome: 'created' };
@@ -69,6 +68,7 @@ export async function openCluster(
     options.finishImport === false ? await readLiveCluster(host) : await readLiveClusterOrImport(context, host);
   if (row === undefined) {
     await refuseFilledRepository(host);
+    await refuseFilledTables(server);
     throw new EnclaveManagerError(
       'not-found',
       `the database "${server.liveName}" at ${server.location} holds no cluster yet`,
@@ -164,14 +164,16 @@ async function readLiveClusterOrImport(context: OperationContext, host: Host): P
   }
 }
 
-/** What is there may be what another manager created since we looked: it is not told as a loss then. */
-async function refuseWhatIsThere(host: Host): Promise<void> {
+/** What is there may be what another manager created, or somebody restored, since we looked: then that is the cluster. */
+async function refuseWhatIsThere(host: Host): Promise<ClusterRow | undefined> {
   try {
     await refuseFilledRepository(host);
     await refuseFilledTables(host.server);
+    return undefined;
   } catch (error) {
-    if ((await readLiveCluster(host)) !== undefined) throw createdMeanwhile(host.server);
-    throw error;
+    const row = await readLiveCluster(host);
+    if (row === undefined) throw error;
+    return row;
   }
 }
 

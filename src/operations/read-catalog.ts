@@ -57,7 +57,7 @@ export async function readCatalog(
   keyring: OpenedKeyring | undefined,
   now?: Date,
 ): Promise<Catalog> {
-  return catalogOf(keyring, await withRememberedFailures(store, keyring, await readRecord(store, keyring)), now);
+  return catalogOf(keyring, await withRememberedFailures(store, keyring, await readRecord(store, keyring), now), now);
 }
 
 /**

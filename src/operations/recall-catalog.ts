@@ -32,7 +32,7 @@ export async function recallCatalog(
   const remembered = await readCache(owner, cache);
   const record = await readRecord(store, keyring, remembered);
   if (remembered === undefined || !isWhole(remembered, record)) await keep(owner, cache, record);
-  const whole = await withRememberedFailures(store, keyring, record);
+  const whole = await withRememberedFailures(store, keyring, record, now);
   return Object.assign(catalogOf(keyring, whole, now), { recalled: record.recalled });
 }
 

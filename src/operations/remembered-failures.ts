@@ -16,6 +16,7 @@ export async function withRememberedFailures(
   store: ObjectStore,
   keyring: OpenedKeyring | undefined,
   record: RepositoryRecord,
+  now?: Date,
 ): Promise<RepositoryRecord> {
   const { failures } = store;
   if (failures === undefined || keyring === undefined) return record;
@@ -28,9 +29,10 @@ export async function withRememberedFailures(
   if (fresh.length > 0) {
     await addIfAble(
       failures,
-      fresh.map(({ object: { modifiedAt }, facts }) =>
-        failureOf({ ...facts, bad: record.table.names(facts.bad) }, { clusterId, store, modifiedAt }),
-      ),
+      fresh.map(({ object, facts }) => {
+        const modifiedAt = earlier(now, object.modifiedAt);
+        return failureOf({ ...facts, bad: record.table.names(facts.bad) }, { clusterId, store, modifiedAt });
+      }),
     );
   }
   const listed = new Map(record.verifications.map(({ object }) => [object.key, object.modifiedAt.getTime()]));
@@ -40,6 +42,9 @@ export async function withRememberedFailures(
   return { ...record, missing: missing.map((each) => recalled(record.table, each)) };
 }
 
+/** It has failed by now, whatever the store says: otherwise nothing read since could say the contrary until that time comes. */
+const earlier = (one: Date | undefined, other: Date): Date => (one !== undefined && one < other ? one : other);
+
 /** To be called by whoever stored it: nobody can delete it before it is remembered. */
 export async function rememberIfFailed(
   store: ObjectStore,
@@ -48,7 +53,8 @@ export async function rememberIfFailed(
   now: Date,
 ): Promise<void> {
   if (store.failures === undefined || !foundBad(verification)) return;
-  const modifiedAt = (await store.head(verificationPath(verification.verificationId)))?.modifiedAt ?? now;
+  const listed = await store.head(verificationPath(verification.verificationId));
+  const modifiedAt = earlier(listed?.modifiedAt, now);
   await addIfAble(store.failures, [failureOf(verification, { clusterId: keyring.clusterId, store, modifiedAt })]);
 }
 

@@ -67,13 +67,21 @@ export async function removeServer(queries: Queries, serverId: string): Promise<
   await tablesOf(queries).deleteFrom('servers').where('server_id', '=', serverId).execute();
 }
 
+/** Times that can be read, infinite ones left out. */
+const [earliest, latest] = [new Date('0001-01-01T00:00:00Z'), new Date('9999-12-31T00:00:00Z')];
+
 /** Servers whose registration has not expired, oldest first. */
 export async function liveServers(queries: Queries): Promise<LiveServer[]> {
   const rows = await tablesOf(queries)
     .selectFrom('servers')
-    .selectAll()
+    .select(['server_id', 'node_id', 'host', 'process_id', 'address', 'product_version'])
+    .select(['started_at', 'heartbeat_at', 'acknowledged_maintenance_id'])
     .where('expires_at', '>', serverNow)
-    // No process has another number; whoever planted a row must not keep those that are from being seen.
+    // No process has another number and no clock another time; whoever planted a row must not keep those that are from being seen.
+    .where('started_at', '>=', earliest)
+    .where('started_at', '<=', latest)
+    .where('heartbeat_at', '>=', earliest)
+    .where('heartbeat_at', '<=', latest)
     .where('process_id', '>=', 0)
     .where('process_id', '<=', Number.MAX_SAFE_INTEGER)
     .orderBy('started_at')

@@ -43,9 +43,9 @@ const write = async (statement: string): Promise<number> =>
 const hex = (bytes: Uint8Array): string => `'\\x${Buffer.from(bytes).toString('hex')}'::bytea`;
 
 /** A server that is not there. */
-const plantServer = (heartbeat: string): string =>
+const plantServer = (heartbeat: string, expires = `now() + interval '100 years'`): string =>
   `INSERT INTO servers (server_id, host, process_id, product_version, started_at, heartbeat_at, expires_at)
-   VALUES (gen_random_uuid(), 'intruder', 1234, 'x', now(), ${heartbeat}, now() + interval '100 years')`;
+   VALUES (gen_random_uuid(), 'intruder', 1234, 'x', now(), ${heartbeat}, ${expires})`;
 
 async function expectNobodyNew(): Promise<void> {
   const opened = await openCluster(made.context, made.host);
@@ -187,6 +187,11 @@ describe('somebody who can write to the database', () => {
     const plant = async (statement: (text: string) => Promise<number>): Promise<void> => {
       expect(await statement(plantServer('now()'))).toBe(1);
       expect(await statement(plantServer(`now() + interval '100 years'`))).toBe(1);
+      // Times that no process can have, and that cannot be read.
+      for (const time of ["'infinity'", "'-infinity'", "'294000-01-01'"]) {
+        expect(await statement(plantServer(time))).toBe(1);
+        expect(await statement(plantServer('now()', time))).toBe(1);
+      }
     };
     await plant(write);
     const run = await scene.succeed('restore', 'run', 'latest', '--yes', '--without-safety-backup');

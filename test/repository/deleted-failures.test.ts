@@ -117,3 +117,22 @@ describe('a failed verification that is dated back in a directory', () => {
     expect(await verifiedBy()).toMatchObject({ level: 'all-chunks' });
   });
 });
+
+describe('a failed verification that the store dates in the future', () => {
+  it('is remembered as of now: with its date put right, what is read since is good again', async () => {
+    const { host, context, cluster, backup, repository, verifiedBy, touchNewer } = await damagedBackup();
+    const directory = mkdtempSync(join(tmpdir(), 'enclave-manager-reader-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const reader = storeWith(host.store, { failures: openFailureMemory(directory) });
+    await verifyBackups(context, repository, [backup.id]);
+    const times = touchNewer(new Date('2099-01-01T00:00:00Z'));
+    expect(times.size).toBe(1);
+    expect((await readCatalog(reader, cluster.keyring, new Date())).backups[0]!.entry.verified).toBeNull();
+    expect(await reader.failures!.read()).toHaveLength(1);
+
+    for (const [file, time] of times) utimesSync(file, new Date(time), new Date(time));
+    await createBackup(context, cluster, { kind: 'manual' });
+    expect((await verifyBackups(context, repository, [backup.id])).failed).toEqual([]);
+    expect(await verifiedBy(reader)).toMatchObject({ level: 'all-chunks' });
+  });
+});

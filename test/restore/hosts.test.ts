@@ -106,8 +106,8 @@ describe('two managers that start on one empty database', () => {
       });
 
       await expect(openOrCreateCluster(makeContext(), { ...second, store: late })).rejects.toMatchObject({
-        code: 'lease-held',
-        message: expect.stringContaining('another manager created a cluster'),
+        code: 'no-key',
+        hint: expect.stringContaining('node enrol'),
       });
 
       expect(created?.outcome).toBe('created');
@@ -115,6 +115,32 @@ describe('two managers that start on one empty database', () => {
       for (const host of [first, second]) await host.server.close();
     },
   );
+
+  it('open what was restored between their two looks', async () => {
+    const { context, host, cluster } = await makeCluster();
+    await addUsers(cluster.database, 3);
+    await createBackup(context, cluster, { kind: 'manual' });
+    const rows = await dumpDatabase(cluster.database);
+    await cluster.database.close();
+    await host.server.dropDatabase(host.server.liveName);
+    await host.server.createDatabase(host.server.liveName);
+    let restored = false;
+    const late = storeWith(host.store, {
+      list: async function* (prefix) {
+        if (!restored) {
+          restored = true;
+          await restore(makeContext(), host, confirmed);
+        }
+        yield* host.store.list(prefix);
+      },
+    });
+
+    const opened = await openOrCreateCluster(makeContext(), { ...host, store: late });
+    onTestFinished(() => opened.cluster.database.close());
+
+    expect([restored, opened.outcome]).toEqual([true, 'opened']);
+    expect((await dumpDatabase(opened.cluster.database))['users']).toEqual(rows['users']);
+  });
 });
 
 describe('two managers that answer at once', () => {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { openLocalState } from '#adapters/data-directory/local-state.ts';
 import { createBackup } from '#operations/create-backup.ts';
-import { openOrCreateCluster } from '#operations/open-cluster.ts';
+import { openCluster, openOrCreateCluster } from '#operations/open-cluster.ts';
 import { planRollback } from '#operations/plan-rollback.ts';
 import { restore } from '#operations/restore.ts';
 import { rollbackRestore } from '#operations/rollback-restore.ts';
@@ -85,6 +85,8 @@ describe('a live database whose cluster row is gone', () => {
       code: 'damaged',
       message: expect.stringContaining(withoutRow),
     });
+    // Nor does a command send whoever asks to a start that would refuse.
+    await expect(openCluster(makeContext(), forgetful)).rejects.toMatchObject({ code: 'damaged' });
     expect(await settingsIn(host, host.server.liveName)).toBe(7);
     expect(await settingsIn(host, host.server.liveName, 'cluster')).toBe(0);
   });
@@ -169,5 +171,28 @@ describe('a live database that holds nothing', () => {
     const result = await restore(context, host, confirmed);
     expect(result).toMatchObject({ safetyBackupId: null, beforeDatabase: null });
     expect(await replacedDatabases(host)).toEqual([]);
+  });
+
+  it.each([
+    ['a view', 'CREATE VIEW rights AS SELECT 1 AS one'],
+    [
+      'a sequence and an empty table in another schema',
+      'CREATE SCHEMA watch; CREATE SEQUENCE watch.s; CREATE TABLE watch.t (a int8)',
+    ],
+    [
+      'an extension with rows',
+      'CREATE SCHEMA e; CREATE EXTENSION pg_stat_statements WITH SCHEMA e; CREATE TABLE e.t AS SELECT 1; ALTER EXTENSION pg_stat_statements ADD TABLE e.t',
+    ],
+  ])('also with %s', async (_, script) => {
+    const { context, host, cluster } = await writtenSince();
+    await cluster.database.close();
+    await host.server.dropDatabase(host.server.liveName);
+    await host.server.createDatabase(host.server.liveName);
+    await within(host, host.server.liveName, async (live) => await live.runScript(script));
+    await expect(openOrCreateCluster(makeContext(), host)).rejects.toMatchObject({
+      code: 'restore-needed',
+      message: expect.stringContaining('is empty'),
+    });
+    expect(await restore(context, host, confirmed)).toMatchObject({ safetyBackupId: null, beforeDatabase: null });
   });
 });
