@@ -134,7 +134,7 @@ describe('one machine', { timeout: 240_000 }, () => {
     const begunMs = performance.now();
     serve.child.kill('SIGTERM');
     expect((await serve.ended).exitCode).toBe(0);
-    expect(performance.now() - begunMs).toBeLessThan(60_000);
+    expect(performance.now() - begunMs).toBeLessThan(10_000);
   });
 
   it('finds its state after kill -9', async () => {

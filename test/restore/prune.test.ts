@@ -60,8 +60,11 @@ async function threeBackups() {
 }
 
 /** What holds the rows that only this backup has; several where the key of the cluster cuts between them. */
-const ownObjects = async ({ host, cluster }: TestCluster, { id }: { readonly id: string }): Promise<string[]> =>
-  await objectsOfTable(host, cluster.keyring, id, 'users');
+async function ownObjects({ host, cluster }: TestCluster, { id }: { readonly id: string }): Promise<string[]> {
+  const own = await objectsOfTable(host, cluster.keyring, id, 'users');
+  expect(own.length).toBeGreaterThan(0);
+  return own;
+}
 
 async function expectRestorable({ context, host, cluster }: TestCluster, id: string): Promise<void> {
   const repository = { store: host.store, keyring: cluster.keyring };
