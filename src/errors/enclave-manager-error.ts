@@ -4,12 +4,19 @@ import { errorCodes, type ErrorCode } from './codes.ts';
 export class EnclaveManagerError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
+  /** What the hint says to run, where that is the whole way out. */
+  readonly commands: readonly string[] | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { readonly hint?: string; readonly cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly hint?: string; readonly commands?: readonly string[]; readonly cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'EnclaveManagerError';
     this.code = code;
     this.hint = options.hint ?? errorCodes[code].hint;
+    this.commands = options.commands;
   }
 
   get exitCode(): number {

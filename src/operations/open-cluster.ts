@@ -34,7 +34,7 @@ export interface OpenedCluster {
  */
 export async function openOrCreateCluster(context: OperationContext, host: Host): Promise<OpenedCluster> {
   await finishSwap(context, host.server);
-  const row = (await readLiveClusterOrImport(context, host)) ?? (await refuseWhatIsThere(host));
+  const row = (await readLiveClusterOrImport(context, host)) ?? (await rowUnlessEmpty(host));
   if (row === undefined) {
     const repository = host.store === undefined ? '' : ` and ${host.store.location}`;
     await refuseToBeginAnew(host.localState, `${host.server.location}${repository}`);
@@ -64,11 +64,10 @@ export async function openCluster(
   const { server, store, sealing, localState } = host;
   const remembered = await localState.read();
   await finishSwap(context, server);
-  const row =
+  const found =
     options.finishImport === false ? await readLiveCluster(host) : await readLiveClusterOrImport(context, host);
+  const row = found ?? (await rowUnlessEmpty(host));
   if (row === undefined) {
-    await refuseFilledRepository(host);
-    await refuseFilledTables(server);
     throw new EnclaveManagerError(
       'not-found',
       `the database "${server.liveName}" at ${server.location} holds no cluster yet`,
@@ -164,8 +163,11 @@ async function readLiveClusterOrImport(context: OperationContext, host: Host): P
   }
 }
 
-/** What is there may be what another manager created, or somebody restored, since we looked: then that is the cluster. */
-async function refuseWhatIsThere(host: Host): Promise<ClusterRow | undefined> {
+/**
+ * Where no row was seen: `undefined` if database and repository are empty, and refuses otherwise. What is there may be what
+ * another manager created, or somebody restored, since we looked: then that is the cluster.
+ */
+async function rowUnlessEmpty(host: Host): Promise<ClusterRow | undefined> {
   try {
     await refuseFilledRepository(host);
     await refuseFilledTables(host.server);
@@ -181,13 +183,14 @@ async function refuseFilledRepository({ server, store }: Host): Promise<void> {
   if (store === undefined || (await isEmptyRepository(store))) return;
   const rows = await holdsRows(server);
   const what = rows ? 'has no cluster row, though it holds rows,' : 'is empty';
-  const option = rows ? ' --without-safety-backup' : '';
+  const commands = [
+    'enclave-manager restore plan latest',
+    `enclave-manager restore run latest${rows ? ' --without-safety-backup' : ''}`,
+  ];
   throw new EnclaveManagerError(
     'restore-needed',
     `the database "${server.liveName}" ${what} while ${store.location} is not${rows ? ' empty' : ''}; nothing was created`,
-    {
-      hint: `See what can be restored, then restore it:\n  enclave-manager restore plan latest\n  enclave-manager restore run latest${option}`,
-    },
+    { hint: `See what can be restored, then restore it:\n  ${commands.join('\n  ')}`, commands },
   );
 }
 

@@ -86,6 +86,13 @@ describe('openWhenRestored', () => {
     vi.mocked(openOrCreateCluster).mockResolvedValueOnce('opened' as never);
     expect(await openWhenRestored(context(), parts(false), host)).toBe('opened');
     expect(gate.readiness.commands).toContain('enclave-manager restore run latest');
+    const commands = ['enclave-manager restore run latest --without-safety-backup'];
+    const withCommands = new EnclaveManagerError('restore-needed', 'it holds rows', { commands });
+    vi.mocked(openOrCreateCluster).mockRejectedValueOnce(withCommands);
+    vi.mocked(openOrCreateCluster).mockResolvedValueOnce('opened' as never);
+    expect(await openWhenRestored(context(), parts(false), host)).toBe('opened');
+    expect(gate.readiness.commands).toEqual(commands);
+    expect(logged.at(-1)).toContain(`Waiting until it is restored: ${commands[0]}`);
     vi.mocked(openOrCreateCluster).mockImplementationOnce(refusing('restore-needed'));
     await expect(openWhenRestored(context(), parts(true, 'embedded'), host)).rejects.toMatchObject({
       code: 'restore-needed',

@@ -31,11 +31,7 @@ const pollMs = 2_000;
 const keyPollMs = 10_000;
 const maintenancePollMs = 500;
 
-/** As its hint has them, a line each. */
-function restoreCommands({ hint }: EnclaveManagerError): string[] {
-  const named = hint?.split('\n').flatMap((line) => (line.startsWith('  enclave-manager ') ? [line.trim()] : [])) ?? [];
-  return named.length > 0 ? named : ['enclave-manager restore plan latest', 'enclave-manager restore run latest'];
-}
+const restoreCommands = ['enclave-manager restore plan latest', 'enclave-manager restore run latest'];
 const enrolCommands = ['enclave-manager node invite', 'enclave-manager node enrol --token-file -'];
 
 /** Opens the database server; where it may come later and that is asked for, waits for it. */
@@ -98,7 +94,7 @@ function mayComeBack({ configuration }: AwaitingParts, error: EnclaveManagerErro
 }
 
 function notReadyFor(error: EnclaveManagerError): Readiness {
-  if (error.code === 'restore-needed') return notReady(error.message, { commands: restoreCommands(error) });
+  if (error.code === 'restore-needed') return notReady(error.message, { commands: error.commands ?? restoreCommands });
   const lacksKey = error.code === 'no-key' || error.code === 'not-permitted';
   return {
     ...notReady(error.message, lacksKey ? { commands: enrolCommands } : { retryAfterSeconds: pollMs / 1000 }),
@@ -117,7 +113,9 @@ function report(
   readiness = notReadyFor(error),
 ): string {
   const wayOut =
-    error.code === 'restore-needed' ? `Waiting until it is restored: ${restoreCommands(error).join('; ')}` : error.hint;
+    error.code === 'restore-needed'
+      ? `Waiting until it is restored: ${(error.commands ?? restoreCommands).join('; ')}`
+      : error.hint;
   if (said !== error.message) log(`${error.message}. ${wayOut}`);
   gate.report(readiness);
   return error.message;

@@ -52,6 +52,10 @@ describe('a live database whose cluster row is gone', () => {
     const status = await scene.run('status');
     expect([status.exitCode, status.stderr]).toEqual([12, expect.stringContaining(withoutRow)]);
     expect(status.stderr).not.toContain('is empty');
+    await expect(openOrCreateCluster(makeContext(), host)).rejects.toMatchObject({
+      code: 'restore-needed',
+      commands: ['enclave-manager restore plan latest', 'enclave-manager restore run latest --without-safety-backup'],
+    });
     const { document: plan } = await scene.succeed('restore', 'plan', 'latest');
     expect(plan).toMatchObject({
       server: { live: { content: 'rows', clusterId: null } },
